@@ -1,0 +1,73 @@
+import { mkdir, readdir } from 'node:fs/promises';
+import { homedir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { Failure } from '../base/failure.ts';
+import { checkName, isSafeName } from './names.ts';
+
+/** What a workspace keeps, each thing in a folder of its own under the folder of its kind. */
+export type WorkspaceKind = 'datasets' | 'backbones' | 'features' | 'runs';
+
+/** The folders that a user's work lies in: plain, readable, copyable. It knows where things are, not what is in them. */
+export class Workspace {
+  private constructor(readonly root: string) {}
+
+  /**
+   * Opens, and makes where needed, the workspace at `root` (else SIDETUNE_HOME, else ~/Sidetune).
+   * @throws Failure `workspace` where the folder cannot be made.
+   */
+  static async open(root?: string): Promise<Workspace> {
+    const folder = resolve(root ?? (process.env.SIDETUNE_HOME || join(homedir(), 'Sidetune')));
+    try {
+      await mkdir(folder, { recursive: true });
+    } catch (error) {
+      throw new Failure(
+        'workspace',
+        `The workspace folder "${folder}" cannot be made: choose another with --workspace.`,
+        { cause: error },
+      );
+    }
+    return new Workspace(folder);
+  }
+
+  get datasets(): string {
+    return join(this.root, 'datasets');
+  }
+
+  get backbones(): string {
+    return join(this.root, 'backbones');
+  }
+
+  get features(): string {
+    return join(this.root, 'features');
+  }
+
+  get runs(): string {
+    return join(this.root, 'runs');
+  }
+
+  /** The folder of a dataset; like the three below it may not exist yet, and an unsafe name is a Failure. */
+  dataset(name: string): string {
+    return join(this.datasets, checkName('dataset', name));
+  }
+
+  backbone(name: string): string {
+    return join(this.backbones, checkName('backbone', name));
+  }
+
+  feature(hash: string): string {
+    return join(this.features, checkName('feature cache', hash));
+  }
+
+  run(id: string): string {
+    return join(this.runs, checkName('run', id));
+  }
+
+  /** The names of the folders of a kind, sorted; temporary and hidden ones are left out. */
+  async list(kind: WorkspaceKind): Promise<string[]> {
+    const entries = await readdir(this[kind], { withFileTypes: true }).catch(() => []);
+    return entries
+      .filter((entry) => entry.isDirectory() && isSafeName(entry.name))
+      .map((entry) => entry.name)
+      .sort();
+  }
+}

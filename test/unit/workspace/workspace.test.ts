@@ -1,0 +1,123 @@
+import { appendFile, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { appendJsonLine, diskFull, readJsonLines, writeFileAtomic } from '../../../src-main/workspace/atomic.ts';
+import { safeName } from '../../../src-main/workspace/names.ts';
+import { Workspace } from '../../../src-main/workspace/workspace.ts';
+
+let folder: string;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'workspace-'));
+});
+afterAll(() => rm(folder, { recursive: true }));
+
+describe('writeFileAtomic', () => {
+  it('replaces a file whole and leaves nothing beside it', async () => {
+    const path = join(folder, 'new', 'file.txt');
+    await writeFileAtomic(path, 'old content');
+    await writeFileAtomic(path, [Buffer.from('ne'), Buffer.from('w')]);
+    expect(await readFile(path, 'utf8')).toBe('new');
+    expect(await readdir(join(folder, 'new'))).toEqual(['file.txt']);
+  });
+
+  it('leaves no temporary file when it cannot take the name', async () => {
+    const path = join(folder, 'taken');
+    await mkdir(join(path, 'inside'), { recursive: true });
+    await expect(writeFileAtomic(path, 'x')).rejects.toThrow();
+    expect((await readdir(folder)).filter((name) => name.endsWith('.tmp'))).toEqual([]);
+  });
+
+  it('says that a disk is full', () => {
+    const error = Object.assign(new Error('write'), { code: 'ENOSPC' });
+    expect(diskFull(error, '/a/b')).toMatchObject({ code: 'disk-full', message: expect.stringContaining('"/a/b"') });
+    const other = new Error('other');
+    expect(diskFull(other, '/a/b')).toBe(other);
+  });
+});
+
+describe('JSON lines', () => {
+  it('reads what was appended, and nothing from a missing file', async () => {
+    const path = join(folder, 'lines.jsonl');
+    expect(await readJsonLines(path)).toEqual([]);
+    await appendJsonLine(path, { epoch: 1 });
+    await appendJsonLine(path, { epoch: 2, note: 'a\nb' });
+    expect(await readJsonLines(path)).toEqual([{ epoch: 1 }, { epoch: 2, note: 'a\nb' }]);
+  });
+
+  it('tolerates a torn last line and never joins the next to it', async () => {
+    const path = join(folder, 'torn.jsonl');
+    await appendJsonLine(path, { epoch: 1 });
+    await appendFile(path, '{"epoch": 2, "lo');
+    expect(await readJsonLines(path)).toEqual([{ epoch: 1 }]);
+    await appendJsonLine(path, { epoch: 3 });
+    expect(await readJsonLines(path)).toEqual([{ epoch: 1 }, { epoch: 3 }]);
+    await appendFile(path, '{"epoch":4}');
+    await appendJsonLine(path, { epoch: 5 });
+    expect(await readJsonLines(path)).toEqual([{ epoch: 1 }, { epoch: 3 }, { epoch: 4 }, { epoch: 5 }]);
+  });
+
+  it('names a damaged line in the middle', async () => {
+    const path = join(folder, 'damaged.jsonl');
+    await writeFile(path, '{"a":1}\n{"b\n{"c":1}\n');
+    await expect(readJsonLines(path)).rejects.toThrow(/Line 2 of ".*damaged.jsonl" is damaged/);
+  });
+});
+
+describe('Workspace', () => {
+  it('makes its root and lists the folders of a kind', async () => {
+    const workspace = await Workspace.open(join(folder, 'deep', 'home'));
+    expect(await workspace.list('datasets')).toEqual([]);
+    for (const name of ['b', 'a c', '.hidden']) await mkdir(join(workspace.datasets, name), { recursive: true });
+    await writeFile(join(workspace.datasets, 'file'), '');
+    expect(await workspace.list('datasets')).toEqual(['a c', 'b']);
+    expect(workspace.dataset('b')).toBe(join(workspace.root, 'datasets', 'b'));
+    expect(workspace.run('1')).toBe(join(workspace.root, 'runs', '1'));
+  });
+
+  it('takes SIDETUNE_HOME when no root is given', async () => {
+    const before = process.env.SIDETUNE_HOME;
+    process.env.SIDETUNE_HOME = join(folder, 'from-environment');
+    try {
+      expect((await Workspace.open()).root).toBe(join(folder, 'from-environment'));
+    } finally {
+      if (before === undefined) delete process.env.SIDETUNE_HOME;
+      else process.env.SIDETUNE_HOME = before;
+    }
+  });
+
+  it('refuses names that leave their folder or that some system cannot store', async () => {
+    const workspace = await Workspace.open(folder);
+    for (const name of [
+      '',
+      '.',
+      '..',
+      '../x',
+      'a/b',
+      'a\\b',
+      'a\nb',
+      '.a',
+      'a.',
+      'a ',
+      'CON',
+      'nul.txt',
+      'a:b',
+      'x'.repeat(101),
+    ])
+      expect(() => workspace.dataset(name), name).toThrow(/cannot name a dataset/);
+    for (const name of ['a', 'my set', 'größe', 'v1.2', '日本']) expect(workspace.dataset(name)).toContain(name);
+  });
+
+  it('makes safe names of any text', () => {
+    expect(safeName('a/b:c')).toBe('a-b-c');
+    expect(safeName(' .x. ')).toBe('x');
+    expect(safeName('aux')).toBe('_aux');
+    expect(safeName('...')).toBe('');
+  });
+
+  it('refuses a root that is a file', async () => {
+    const path = join(folder, 'plain-file');
+    await writeFile(path, '');
+    await expect(Workspace.open(path)).rejects.toThrow(/plain-file" cannot be made/);
+  });
+});
