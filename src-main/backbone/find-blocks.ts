@@ -12,6 +12,8 @@ import { branchNodes, hasAttention, readsThroughNorm, walkResiduals } from './re
 import type { ResidualChain } from './residual-chain.ts';
 import { dimsOf, elementCount, isFloatType } from './tensors.ts';
 
+const HALF: number = DataType.FLOAT16;
+
 /** What is known of a ViT from its graph. Values are named as in the file. */
 export interface VitStructure {
   input: ImageInput;
@@ -35,6 +37,7 @@ export interface VitStructure {
   states: string[];
   /** Element type of the states. */
   precision: 'float32' | 'float16';
+  /** Its input is z_L, or what is pooled from it. */
   finalNorm: LayerNorm;
   /** The classification output [batch, classes]; null where there is none. */
   logits: { name: string; classes: number } | null;
@@ -62,7 +65,7 @@ export function findBlocks(model: ModelProto): VitStructure {
     heads: attention ? countHeads(graph, attention, width) : null,
     parameters: countParameters(graph),
     states,
-    precision: finalNorm.dataType === Number(DataType.FLOAT16) ? 'float16' : 'float32',
+    precision: finalNorm.dataType === HALF ? 'float16' : 'float32',
     finalNorm,
     logits: findLogits(graph, finalNorm),
   };
@@ -109,18 +112,14 @@ function checkChain(graph: Graph, chain: ResidualChain): void {
   });
 }
 
+/** Scalars are numbers that the exporter wrote out (epsilons, sqrt 2), not weights. */
 function countParameters(graph: Graph): number {
-  let count = 0;
-  for (const tensor of graph.proto.initializer) {
-    if (isFloatType(tensor.dataType)) count += elementCount(dimsOf(tensor));
-  }
-  for (const node of graph.proto.node) {
-    if (node.opType !== 'Constant' || !node.output[0]) continue;
-    const tensor = graph.tensor(node.output[0]);
-    // Scalars are numbers that the exporter wrote out (epsilons, sqrt 2), not weights.
-    if (tensor && isFloatType(tensor.dataType) && tensor.dims.length > 0) count += elementCount(dimsOf(tensor));
-  }
-  return count;
+  const constants = graph.proto.node.flatMap(({ opType, output }) =>
+    opType === 'Constant' && output[0] ? (graph.tensor(output[0]) ?? []) : [],
+  );
+  return [...graph.proto.initializer, ...constants]
+    .filter((tensor) => isFloatType(tensor.dataType) && tensor.dims.length > 0)
+    .reduce((count, tensor) => count + elementCount(dimsOf(tensor)), 0);
 }
 
 /** The output [batch, classes] that a linear layer above the final norm ends in. */
