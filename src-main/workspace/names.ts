@@ -24,7 +24,7 @@ export function checkName(kind: string, name: string): string {
 
 /** A safe name as near to `text` (a file's or folder's name) as can be; empty where nothing usable is in it. */
 export function safeName(text: string): string {
-  const name = [...text.normalize('NFC').replace(forbidden, '-')].slice(0, 100).join('');
+  const name = Array.from(text.normalize('NFC').replace(forbidden, '-')).slice(0, 100).join('');
   const trimmed = name.replace(/^[.\s]+/, '').replace(/[.\s]+$/, '');
   return reservedOnWindows.test(trimmed) ? `_${trimmed}` : trimmed;
 }

@@ -1,0 +1,27 @@
+import { Failure } from '../../base/failure.ts';
+import { decodeImage } from './decode-image.ts';
+import { requestSchema } from './messages.ts';
+import type { DecodeReply } from './messages.ts';
+
+/* The decoder's own process: a request in, a reply out, several in flight. Image libraries may crash; this may die. */
+
+async function answer(message: unknown): Promise<void> {
+  const { id, path, target } = requestSchema.parse(message);
+  try {
+    reply({ id, pixels: await decodeImage(path, target) });
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error;
+    reply({ id, failure: { code: error.code, message: error.message } });
+  }
+}
+
+function reply(message: DecodeReply): void {
+  // The parent may have gone meanwhile; `disconnect` follows then.
+  if (process.connected) process.send?.(message, () => undefined);
+}
+
+process.on('message', (message) => void answer(message));
+process.on('disconnect', () => process.exit());
+// Ctrl-C reaches the whole group; the parent decides when the work here is over.
+process.on('SIGINT', () => undefined);
+reply({ ready: true });

@@ -1,0 +1,173 @@
+import { fork } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { createRequire } from 'node:module';
+import { availableParallelism } from 'node:os';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { Failure } from '../../base/failure.ts';
+import type { DecodeTarget, Decoder } from './decoder.ts';
+import { replySchema } from './messages.ts';
+import type { DecodeReply } from './messages.ts';
+
+const extension = import.meta.url.endsWith('.ts') ? '.ts' : '.js';
+const entry = new URL(`./decoder-process${extension}`, import.meta.url);
+
+export interface DecoderOptions {
+  /** Pictures in flight at once; as many as the machine has cores when left out. */
+  concurrency?: number;
+  /** Another program for the process: tests of crashes use one. */
+  entry?: URL;
+}
+
+interface Job {
+  id: number;
+  path: string;
+  target: DecodeTarget;
+  /** How many processes have died with this picture in flight. */
+  deaths: number;
+  resolve: (pixels: Uint8Array) => void;
+  reject: (error: unknown) => void;
+}
+
+/**
+ * Starts a decoder in a process of its own. When that dies, another is started and the pictures that were in flight are
+ * tried once more, one at a time, so that the one that kills it again fails alone.
+ * @throws Failure `decoder` where the process cannot be started
+ */
+export async function startDecoder(options: DecoderOptions = {}): Promise<Decoder> {
+  const decoder = new ProcessDecoder(options.concurrency ?? availableParallelism(), options.entry ?? entry);
+  await decoder.start();
+  return decoder;
+}
+
+class ProcessDecoder implements Decoder {
+  private child: ChildProcess | undefined;
+  private ready = false;
+  private closed = false;
+  private nextId = 0;
+  private readonly inFlight = new Map<number, Job>();
+  private readonly waiting: Job[] = [];
+  /** Pictures that were in flight when a process died; while there are any, each goes alone. */
+  private readonly suspects: Job[] = [];
+  private suspectInFlight = false;
+
+  constructor(
+    private readonly concurrency: number,
+    private readonly entry: URL,
+  ) {}
+
+  decode(path: string, target: DecodeTarget): Promise<Uint8Array> {
+    return new Promise((resolve, reject) => {
+      if (this.closed) {
+        reject(closedFailure());
+        return;
+      }
+      this.waiting.push({ id: this.nextId++, path, target, deaths: 0, resolve, reject });
+      this.pump();
+    });
+  }
+
+  async close(): Promise<void> {
+    this.closed = true;
+    this.rejectAll(closedFailure());
+    const child = this.child;
+    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
+    const exited = new Promise((resolve) => child.once('exit', resolve));
+    child.kill('SIGKILL');
+    await exited;
+  }
+
+  /** Resolves when a new process says that it is ready. */
+  start(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const child = fork(fileURLToPath(this.entry), {
+        serialization: 'advanced',
+        execArgv: this.entry.pathname.endsWith('.ts') ? typescriptLoader() : [],
+        env: { ...process.env, UV_THREADPOOL_SIZE: String(Math.max(4, this.concurrency)) },
+        stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+      });
+      this.child = child;
+      let complaint = '';
+      child.stderr?.on('data', (text) => (complaint = (complaint + String(text)).slice(-4000)));
+      child.on('message', (message) => {
+        const reply = replySchema.parse(message);
+        if ('ready' in reply) {
+          this.ready = true;
+          resolve();
+        } else this.settle(reply);
+        this.pump();
+      });
+      child.on('error', () => undefined);
+      child.once('exit', (code, signal) => {
+        if (this.ready) this.recover();
+        else {
+          const message = `The image decoder cannot be started (it ended with ${signal ?? code}); run "sidetune doctor".`;
+          reject(new Failure('decoder', message, { cause: complaint }));
+        }
+      });
+    });
+  }
+
+  private settle(reply: Exclude<DecodeReply, { ready: true }>): void {
+    const job = this.inFlight.get(reply.id);
+    if (job === undefined) return;
+    this.inFlight.delete(reply.id);
+    this.suspectInFlight = false;
+    if ('pixels' in reply) job.resolve(reply.pixels);
+    else job.reject(new Failure(reply.failure.code, reply.failure.message));
+  }
+
+  private pump(): void {
+    if (!this.ready) return;
+    if (this.suspects.length > 0 || this.suspectInFlight) {
+      const suspect = this.inFlight.size === 0 ? this.suspects.shift() : undefined;
+      if (suspect === undefined) return;
+      this.suspectInFlight = true;
+      this.send(suspect);
+      return;
+    }
+    while (this.inFlight.size < this.concurrency) {
+      const job = this.waiting.shift();
+      if (job === undefined) return;
+      this.send(job);
+    }
+  }
+
+  private send(job: Job): void {
+    const { id, path, target } = job;
+    this.inFlight.set(id, job);
+    // A process that died meanwhile reports `exit`, and what is in flight is tried again.
+    this.child?.send({ id, path, target }, () => undefined);
+  }
+
+  private recover(): void {
+    this.ready = false;
+    this.suspectInFlight = false;
+    if (this.closed) return;
+    for (const job of this.inFlight.values()) {
+      job.deaths++;
+      if (job.deaths === 1) this.suspects.push(job);
+      else job.reject(new Failure('image', `"${job.path}" cannot be read as an image: the decoder crashes on it.`));
+    }
+    this.inFlight.clear();
+    this.start().catch((error: unknown) => {
+      this.closed = true;
+      this.rejectAll(error);
+    });
+  }
+
+  private rejectAll(error: unknown): void {
+    for (const job of [...this.inFlight.values(), ...this.suspects, ...this.waiting]) job.reject(error);
+    this.inFlight.clear();
+    this.suspects.length = 0;
+    this.waiting.length = 0;
+  }
+}
+
+function closedFailure(): Failure {
+  return new Failure('decoder', 'The image decoder was closed.');
+}
+
+/** Run from the sources, the process needs tsx too, found from here and not from the current folder. */
+function typescriptLoader(): string[] {
+  return ['--import', pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href];
+}
