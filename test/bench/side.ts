@@ -1,0 +1,48 @@
+import { readFileSync } from 'node:fs';
+import { z } from 'zod';
+
+/**
+ * What a side prints as the last line of its stdout: milliseconds of each timed step, core-milliseconds (user + system
+ * time of the whole process) of each, the peak of its resident memory, images per step.
+ */
+export const SideReport = z.looseObject({
+  ms: z.array(z.number().nonnegative()).min(1),
+  coreMs: z.array(z.number().nonnegative()).optional(),
+  peakRssBytes: z.number().positive(),
+  images: z.number().positive().optional(),
+});
+export type SideReport = z.infer<typeof SideReport>;
+
+/** Peak resident memory of this process in bytes: VmHWM where /proc has it, else what the system's accounting says. */
+export function peakRssBytes(): number {
+  try {
+    const line = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync('/proc/self/status', 'utf8'));
+    if (line) return Number(line[1]) * 1024;
+  } catch {
+    // Not Linux.
+  }
+  return process.resourceUsage().maxRSS * 1024;
+}
+
+/** Runs `step` `warmUps` times unseen, then `steps` times with the clock on. */
+export async function timeSteps(
+  step: () => unknown,
+  { warmUps = 2, steps }: { warmUps?: number; steps: number },
+): Promise<{ ms: number[]; coreMs: number[] }> {
+  const ms: number[] = [];
+  const coreMs: number[] = [];
+  for (let i = -warmUps; i < steps; i++) {
+    const [wall, core] = [performance.now(), process.cpuUsage()];
+    await step();
+    const used = process.cpuUsage(core);
+    if (i < 0) continue;
+    ms.push(performance.now() - wall);
+    coreMs.push((used.user + used.system) / 1000);
+  }
+  return { ms, coreMs };
+}
+
+/** Prints a side's report; its last act. */
+export function report(times: { ms: number[]; coreMs: number[] }, more: Record<string, unknown> = {}): void {
+  console.log(JSON.stringify({ ...times, peakRssBytes: peakRssBytes(), ...more } satisfies SideReport));
+}
