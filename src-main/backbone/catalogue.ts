@@ -1,0 +1,236 @@
+/** The backbones of a workspace: adding, listing, reading back. */
+import { createHash } from 'node:crypto';
+import { access, readFile } from 'node:fs/promises';
+import { basename, join, resolve } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
+import { Failure } from '../base/failure.ts';
+import type { ModelProto } from '../engine/onnx/onnx_pb.ts';
+import { errorCode, writeFileAtomic } from '../workspace/atomic.ts';
+import { checkName, safeName } from '../workspace/names.ts';
+import { readSafetensors, writeSafetensors } from '../workspace/safetensors.ts';
+import type { Workspace } from '../workspace/workspace.ts';
+import {
+  MODEL_FILE,
+  NORM_FILE,
+  normTensors,
+  RECORD_FILE,
+  recordedStructure,
+  RecordSchema,
+  wholeStructure,
+} from './backbone-file.ts';
+import type { BackboneRecord } from './backbone-file.ts';
+import { findBlocks } from './find-blocks.ts';
+import type { VitStructure } from './find-blocks.ts';
+import { choosePreprocessing } from './preprocessing.ts';
+import type { Preprocessing, PreprocessingChoice } from './preprocessing.ts';
+import { parseModel } from './read-model.ts';
+
+/** A frozen ViT in a workspace. */
+export interface Backbone {
+  name: string;
+  /** Path of its model.onnx. */
+  modelPath: string;
+  /** Path of the file that was added. */
+  source: string;
+  /** Of the model file, in hexadecimal. */
+  sha256: string;
+  structure: VitStructure;
+  preprocessing: Preprocessing;
+}
+
+export interface AddBackboneOptions {
+  /** Default: the file's name without `.onnx`. */
+  name?: string;
+  preprocessing?: PreprocessingChoice;
+}
+
+/** What `backbones add` and `backbones inspect` print. */
+export interface BackboneDescription {
+  name: string;
+  blocks: number;
+  width: number;
+  tokens: number;
+  prefix: number;
+  heads: number | null;
+  parameters: number;
+  /** Names in the graph of z_0 .. z_L. */
+  taps: string[];
+  preprocessing: Preprocessing;
+}
+
+/**
+ * Copies an ONNX file into the workspace and records what its graph says. The same path with the same content again
+ * gives the entry that is there.
+ * Failure when the file is no ONNX or no plain ViT, or the name is taken by another file or other preprocessing.
+ */
+export async function addBackbone(
+  workspace: Workspace,
+  file: string,
+  { name, preprocessing: choice = {} }: AddBackboneOptions = {},
+): Promise<Backbone> {
+  const source = resolve(file);
+  const bytes = await readModelFile(source);
+  const sha256 = hashOf(bytes);
+  const ownName = name === undefined ? nameOf(source) : checkName('backbone', name);
+  const existing = await findEntry(workspace, { name: ownName, anyName: name === undefined, source, sha256 });
+  if (existing) return reuse(existing, { source, sha256, choice });
+
+  const structure = findBlocks(parseModel(bytes, source));
+  const preprocessing = choosePreprocessing(structure, choice);
+  const record: BackboneRecord = {
+    format: 1,
+    source,
+    sha256,
+    structure: recordedStructure(structure),
+    preprocessing,
+  };
+  const folder = workspace.backbone(ownName);
+  const modelPath = join(folder, MODEL_FILE);
+  await writeFileAtomic(modelPath, bytes);
+  await writeSafetensors(join(folder, NORM_FILE), normTensors(structure));
+  // Last: an entry is one once it has its record.
+  await writeFileAtomic(join(folder, RECORD_FILE), `${JSON.stringify(record, null, 2)}\n`);
+  return { name: ownName, modelPath, source, sha256, structure, preprocessing };
+}
+
+/** Failure `unknown-backbone`, naming those there are, or `damaged-file`. */
+export async function loadBackbone(workspace: Workspace, name: string): Promise<Backbone> {
+  const found = await loadEntry(workspace, name);
+  if (found) return found;
+  const names = await entryNames(workspace);
+  const known = names.length > 0 ? `it has ${names.join(', ')}` : 'it has none yet';
+  throw new Failure(
+    'unknown-backbone',
+    `The workspace has no backbone "${name}" (${known}): add it with "sidetune backbones add FILE.onnx --name ${name}".`,
+  );
+}
+
+/** All backbones of a workspace, by name. */
+export async function listBackbones(workspace: Workspace): Promise<Backbone[]> {
+  const names = await entryNames(workspace);
+  return Promise.all(names.map((name) => loadBackbone(workspace, name)));
+}
+
+export function describeBackbone({ name, structure, preprocessing }: Backbone): BackboneDescription {
+  const { blocks, width, tokens, prefix, heads, parameters, states } = structure;
+  return { name, blocks, width, tokens, prefix, heads, parameters, taps: states, preprocessing };
+}
+
+/** The backbone's ONNX model, for tap surgery. Failure `damaged-file` when it is not the file that was added. */
+export async function readModel(backbone: Backbone): Promise<ModelProto> {
+  const bytes = await readModelFile(backbone.modelPath);
+  if (hashOf(bytes) !== backbone.sha256) {
+    throw new Failure(
+      'damaged-file',
+      `"${backbone.modelPath}" is no longer the file that was added as backbone "${backbone.name}": remove its folder and add it again.`,
+    );
+  }
+  return parseModel(bytes, backbone.modelPath);
+}
+
+const hashOf = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
+
+function nameOf(path: string): string {
+  return checkName('backbone', safeName(basename(path).replace(/\.onnx$/i, '')) || 'backbone');
+}
+
+async function readModelFile(path: string): Promise<Uint8Array> {
+  try {
+    return await readFile(path);
+  } catch (error) {
+    const code = errorCode(error);
+    const why =
+      code === 'ENOENT' ? 'does not exist' : code === 'EISDIR' ? 'is a folder, not an ONNX file' : 'cannot be read';
+    throw new Failure('missing-file', `"${path}" ${why}: give the path of a ViT's .onnx file.`, { cause: error });
+  }
+}
+
+interface Sought {
+  name: string;
+  /** Whether an entry of the same file under another name will do. */
+  anyName: boolean;
+  source: string;
+  sha256: string;
+}
+
+async function findEntry(workspace: Workspace, sought: Sought): Promise<Backbone | undefined> {
+  const named = await loadEntry(workspace, sought.name);
+  if (named || !sought.anyName) return named;
+  const all = await listBackbones(workspace);
+  return all.find(({ source, sha256 }) => source === sought.source && sha256 === sought.sha256);
+}
+
+function reuse(
+  existing: Backbone,
+  { source, sha256, choice }: { source: string; sha256: string; choice: PreprocessingChoice },
+): Backbone {
+  const { name } = existing;
+  if (existing.source !== source) {
+    throw new Failure(
+      'name-taken',
+      `The name "${name}" is taken by the backbone from "${existing.source}": give another with --name.`,
+    );
+  }
+  if (existing.sha256 !== sha256) {
+    throw new Failure(
+      'name-taken',
+      `"${source}" has changed since it was added as backbone "${name}": add the new one under another name with --name.`,
+    );
+  }
+  const changes = Object.values<unknown>(choice).some((value) => value !== undefined);
+  if (changes && !isDeepStrictEqual(choosePreprocessing(existing.structure, choice), existing.preprocessing)) {
+    throw new Failure(
+      'name-taken',
+      `Backbone "${name}" is already there with other preprocessing: add it under another name with --name.`,
+    );
+  }
+  return existing;
+}
+
+async function entryNames(workspace: Workspace): Promise<string[]> {
+  const names = await workspace.list('backbones');
+  const recorded = await Promise.all(
+    names.map((name) =>
+      access(join(workspace.backbone(name), RECORD_FILE)).then(
+        () => true,
+        () => false,
+      ),
+    ),
+  );
+  return names.filter((_, index) => recorded[index]);
+}
+
+async function loadEntry(workspace: Workspace, name: string): Promise<Backbone | undefined> {
+  const folder = workspace.backbone(name);
+  const path = join(folder, RECORD_FILE);
+  let text: string;
+  try {
+    text = await readFile(path, 'utf8');
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') return undefined;
+    throw new Failure('damaged-file', `"${path}" cannot be read: check that it may be.`, { cause: error });
+  }
+  const { source, sha256, structure, preprocessing } = parseRecord(text, path);
+  const normPath = join(folder, NORM_FILE);
+  const { tensors } = await readSafetensors(normPath);
+  return {
+    name,
+    modelPath: join(folder, MODEL_FILE),
+    source,
+    sha256,
+    structure: wholeStructure(structure, tensors, normPath),
+    preprocessing,
+  };
+}
+
+function parseRecord(text: string, path: string): BackboneRecord {
+  try {
+    return RecordSchema.parse(JSON.parse(text));
+  } catch (error) {
+    throw new Failure(
+      'damaged-file',
+      `"${path}" is damaged or from another version: remove the backbone's folder and add it again.`,
+      { cause: error },
+    );
+  }
+}
