@@ -11,7 +11,7 @@ export function withGraph(model: ModelProto, parts: Partial<GraphProto>): ModelP
 
 /**
  * The model with the given outputs only, and without the nodes, initializers and value descriptions that none of them
- * needs. Inputs stay. Weights are shared, not copied.
+ * needs. Inputs stay, but for those that old exporters list for each initializer. Weights are shared, not copied.
  */
 export function keepOutputs(model: ModelProto, outputs: readonly ValueInfoProto[]): ModelProto {
   const nodes = model.graph?.node ?? [];
@@ -23,8 +23,10 @@ export function keepOutputs(model: ModelProto, outputs: readonly ValueInfoProto[
     for (const value of valuesReadBy(node)) needed.add(value);
   }
   const isNeeded = ({ name }: { name: string }): boolean => needed.has(name);
+  const weights = new Set(model.graph?.initializer.map(({ name }) => name));
   return withGraph(model, {
     node: kept.reverse(),
+    input: model.graph?.input.filter(({ name }) => needed.has(name) || !weights.has(name)),
     output: [...outputs],
     initializer: model.graph?.initializer.filter(isNeeded),
     valueInfo: model.graph?.valueInfo.filter(isNeeded),

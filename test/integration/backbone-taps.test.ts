@@ -10,7 +10,7 @@ import { addTaps, exposeValues, mapValues } from '../../src-main/backbone/surger
 import type { MapRequest, TapRequest } from '../../src-main/backbone/surgery.ts';
 import { Failure } from '../../src-main/base/failure.ts';
 import { fromHalf } from '../../src-main/engine/half.ts';
-import { decodeModel, encodeModel } from '../../src-main/engine/onnx/model.ts';
+import { decodeModel, encodeModel, valueInfo } from '../../src-main/engine/onnx/model.ts';
 import type { ModelProto } from '../../src-main/engine/onnx/onnx_pb.ts';
 import { tensorValues } from '../../src-main/backbone/tensors.ts';
 
@@ -208,6 +208,30 @@ describe.each(['fused', 'decomposed'] as const)('taps of a plain ViT with %s Lay
     expect(encodeModel(model)).toEqual(before);
     const weight = tapped.graph?.initializer.find(({ name }) => name === 'position');
     expect(weight).toBe(model.graph?.initializer.find(({ name }) => name === 'position'));
+  });
+
+  it('also drops the inputs that old exporters list for dropped weights', async () => {
+    const structure = findBlocks(model);
+    const listed = decodeModel(encodeModel(model));
+    listed.graph?.input.push(
+      ...listed.graph.initializer.map(({ name, dataType, dims }) => valueInfo(name, dataType, dims.map(Number))),
+    );
+    const map: MapRequest = { kind: 'P', group: 1, index: 1 };
+    const tapped = addTaps(listed, findBlocks(listed), { maps: [map], base: false });
+    const feeds = { pixel_values: images(structure, 1), ...scaleFeed(map, 1) };
+    const plain = addTaps(model, structure, { maps: [map], base: false });
+    expect(floats(await runModel(tapped, feeds), 'P1_1')).toEqual(floats(await runModel(plain, feeds), 'P1_1'));
+  });
+
+  it('refuses a model that has a value of the same name', () => {
+    const structure = findBlocks(model);
+    const clashing = decodeModel(encodeModel(model));
+    for (const each of clashing.graph?.node ?? []) {
+      each.input = each.input.map((name) => (name === 'sequence' ? 'S_1' : name));
+      each.output = each.output.map((name) => (name === 'sequence' ? 'S_1' : name));
+    }
+    const request: TapRequest = { maps: [{ kind: 'S', index: 1 }], base: false };
+    expect(() => addTaps(clashing, structure, request)).toThrow(/already has a value named "S_1"/);
   });
 
   it('refuses a group that does not divide, an index past the end and an old opset', () => {
