@@ -1,0 +1,160 @@
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { realpath, stat } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
+import { basename, resolve } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
+import { Failure } from '../base/failure.ts';
+import type { TaskOptions } from '../base/progress.ts';
+import { checkName, safeName } from '../workspace/names.ts';
+import type { Workspace } from '../workspace/workspace.ts';
+import { findClassProblems, findDuplicates } from './checks.ts';
+import { mapConcurrently } from './concurrent.ts';
+import type { Dataset, DatasetFormat, DatasetImage, Problem } from './dataset.ts';
+import { imagePath } from './dataset.ts';
+import { datasetSource, hasDataset, listDatasets, loadDataset, saveDataset } from './dataset-store.ts';
+import type { DecodeTarget, Decoder } from './decode/decoder.ts';
+import type { FoundImage } from './layouts/layout.ts';
+import { chooseLayout } from './sniff.ts';
+import { stratifiedSplit } from './split.ts';
+
+export interface ImportSettings {
+  /** The folder's name when left out. */
+  name?: string;
+  format?: DatasetFormat | 'auto';
+  /** Of the 80/20 deal into train and val where the layout gives none. */
+  seed?: number;
+}
+
+/** Small, because only whether a picture can be decoded matters here. */
+const checkTarget: DecodeTarget = { width: 8, height: 8, fit: 'squash', cropPct: 1, interpolation: 'bilinear' };
+
+/** An image that was read and can be decoded; its split may be open. */
+type CheckedImage = Omit<DatasetImage, 'split'> & Pick<FoundImage, 'split'>;
+
+/**
+ * Takes a folder of labelled images into the workspace by reference: every image is hashed and decoded once, bad ones
+ * are listed as problems and left out, and the user's files are only read. The same folder again keeps its entry (what
+ * changed since is read anew).
+ * @throws Failure `dataset` where the folder fits no layout, or a class ends up empty; `name-taken`
+ */
+export async function importDataset(
+  workspace: Workspace,
+  path: string,
+  settings: ImportSettings,
+  options: TaskOptions & { decoder: Decoder },
+): Promise<Dataset> {
+  const given = resolve(path);
+  const source = await realpath(given).catch(() => given);
+  const layout = await chooseLayout(source, settings.format ?? 'auto');
+  const { name, known } = await findEntry(workspace, source, settings.name ?? safeName(basename(given)), settings.name);
+  const scan = await layout.scan(source, options.signal);
+  const { images: checked, problems } = await checkImages(source, scan.images, known, options);
+  const classProblems = findClassProblems(source, scan.classes, scan.images, checked);
+  const images = dealSplits(checked, settings.seed ?? 1);
+  if (!images.some((image) => image.split === 'train'))
+    throw new Failure('dataset', `"${source}" has no image to train on that can be read.`);
+  const dataset: Dataset = {
+    name,
+    source,
+    format: layout.format,
+    classes: scan.classes,
+    images,
+    problems: [...scan.problems, ...problems, ...classProblems, ...findDuplicates(source, images)],
+  };
+  if (!isDeepStrictEqual(dataset, known)) await saveDataset(workspace, dataset);
+  return dataset;
+}
+
+async function findEntry(workspace: Workspace, source: string, name: string, asked: string | undefined) {
+  if (asked === undefined) {
+    for (const { name: other } of await listDatasets(workspace)) {
+      const theirs = await datasetSource(workspace, other).catch(() => undefined);
+      if (theirs === source) return { name: other, known: await loadKnown(workspace, other) };
+    }
+  }
+  checkName('dataset', name);
+  const taken = await datasetSource(workspace, name);
+  if (taken !== undefined && taken !== source)
+    throw new Failure(
+      'name-taken',
+      `The name "${name}" is taken by the dataset of "${taken}": give another with --name, or remove that one first.`,
+    );
+  return { name, known: await loadKnown(workspace, name) };
+}
+
+/** The entry as it was; a damaged one is written anew. */
+async function loadKnown(workspace: Workspace, name: string): Promise<Dataset | undefined> {
+  if (!(await hasDataset(workspace, name))) return undefined;
+  return loadDataset(workspace, name).catch(() => undefined);
+}
+
+async function checkImages(
+  source: string,
+  found: readonly FoundImage[],
+  known: Dataset | undefined,
+  { decoder, onProgress, signal }: TaskOptions & { decoder: Decoder },
+): Promise<{ images: CheckedImage[]; problems: Problem[] }> {
+  const knownImages = new Map(known?.images.map((image) => [image.path, image]));
+  let done = 0;
+  const checked = await mapConcurrently(
+    found,
+    2 * availableParallelism(),
+    async (image) => {
+      const result = await checkImage(source, image, knownImages.get(image.path), decoder);
+      onProgress?.({ task: 'check images', done: ++done, total: found.length, unit: 'images' });
+      return result;
+    },
+    signal,
+  );
+  const images: CheckedImage[] = [];
+  const problems: Problem[] = [];
+  for (const result of checked) {
+    if ('kind' in result) problems.push(result);
+    else images.push(result);
+  }
+  return { images, problems };
+}
+
+async function checkImage(
+  source: string,
+  { path, label, split }: FoundImage,
+  known: DatasetImage | undefined,
+  decoder: Decoder,
+): Promise<CheckedImage | Problem> {
+  const file = imagePath({ source }, { path });
+  const status = await stat(file).catch(() => undefined);
+  if (!status?.isFile())
+    return { kind: 'missing-file', path: file, message: `"${file}" does not exist and was left out.` };
+  const { size: bytes, mtimeMs } = status;
+  if (known?.bytes === bytes && known.mtimeMs === mtimeMs)
+    return { path, label, split, bytes, mtimeMs, sha256: known.sha256 };
+  try {
+    const sha256 = await hashFile(file);
+    await decoder.decode(file, checkTarget);
+    return { path, label, split, bytes, mtimeMs, sha256 };
+  } catch (error) {
+    if (!(error instanceof Failure) || error.code !== 'image') throw error;
+    return { kind: 'bad-image', path: file, message: error.message };
+  }
+}
+
+async function hashFile(path: string): Promise<string> {
+  const hash = createHash('sha256');
+  try {
+    for await (const chunk of createReadStream(path)) hash.update(chunk as Buffer);
+  } catch (error) {
+    throw new Failure('image', `"${path}" cannot be read: check its permissions.`, { cause: error });
+  }
+  return hash.digest('hex');
+}
+
+function dealSplits(checked: readonly CheckedImage[], seed: number): DatasetImage[] {
+  const open = checked.filter((image) => image.split === undefined);
+  const dealt = stratifiedSplit(open, 0.2, seed);
+  const splits = new Map(open.map((image, index) => [image, dealt[index]!]));
+  return checked.map((image) => {
+    const { path, label, bytes, mtimeMs, sha256 } = image;
+    return { path, label, split: image.split ?? splits.get(image)!, bytes, mtimeMs, sha256 };
+  });
+}
