@@ -1,6 +1,7 @@
 import { engine, setBackend, tensor, tidy, type Tensor } from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-cpu';
 import './gradients.ts';
+import { registerNormalize } from './normalize-kernel.ts';
 import { halvesToFloats } from './half.ts';
 import {
   checkFeeds,
@@ -25,6 +26,7 @@ export class EagerEngine implements Engine {
 
   async compile(program: Program): Promise<Executable> {
     await setBackend(this.backend);
+    registerNormalize(this.backend);
     return new EagerProgram(program, this.backend);
   }
 }

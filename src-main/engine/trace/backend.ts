@@ -8,7 +8,8 @@ import {
   type TensorInfo,
 } from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-cpu';
-import { Recorder, TraceError, type Value } from './recorder.ts';
+import type { Recorder} from './recorder.ts';
+import { TraceError, type Value } from './recorder.ts';
 
 export const TRACE_BACKEND = 'sidetune-trace';
 
@@ -120,7 +121,7 @@ export function recordKernel<Attributes>(
       const named: Record<string, Value> = {};
       for (const [name, input] of Object.entries(inputs)) {
         if (input == null) continue;
-        named[name] = traceBackend.resolve(input as TensorInfo);
+        named[name] = traceBackend.resolve(input);
         list.push(named[name]);
       }
       const result = record({

@@ -7,6 +7,7 @@ import '../gradients.ts';
 import './kernels/elementwise.ts';
 import './kernels/linear-algebra.ts';
 import './kernels/shape.ts';
+import '../normalize-kernel.ts';
 import { isSymbolic, onnxType, Recorder, SYMBOLIC_BATCH, TraceError, type Value } from './recorder.ts';
 
 registerTraceBackend();
