@@ -11,7 +11,8 @@ export function withGraph(model: ModelProto, parts: Partial<GraphProto>): ModelP
 
 /**
  * The model with the given outputs only, and without the nodes, initializers and value descriptions that none of them
- * needs. Inputs stay, but for those that old exporters list for each initializer. Weights are shared, not copied.
+ * needs. Inputs stay, but for those that old exporters list for each weight: onnxruntime folds no constant that a caller
+ * may override. Weights are shared, not copied.
  */
 export function keepOutputs(model: ModelProto, outputs: readonly ValueInfoProto[]): ModelProto {
   const nodes = model.graph?.node ?? [];
@@ -26,7 +27,7 @@ export function keepOutputs(model: ModelProto, outputs: readonly ValueInfoProto[
   const weights = new Set(model.graph?.initializer.map(({ name }) => name));
   return withGraph(model, {
     node: kept.reverse(),
-    input: model.graph?.input.filter(({ name }) => needed.has(name) || !weights.has(name)),
+    input: model.graph?.input.filter(({ name }) => !weights.has(name)),
     output: [...outputs],
     initializer: model.graph?.initializer.filter(isNeeded),
     valueInfo: model.graph?.valueInfo.filter(isNeeded),
