@@ -2,7 +2,6 @@
 // One optimizer step of LAST in PyTorch on the CPU, plain and low-rank, and of LoRA on ViT-B/16 for scale, beside our
 // own step and the C yardstick. Never needed by users or by `npm test`.
 import { spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
@@ -42,13 +41,11 @@ function ask(python: string, question: string, env: Record<string, string>): unk
 function sidesToRun(python: string, threads: number, env: Record<string, string>) {
   const sides: Record<string, Side> = {};
   const pairs: Record<string, [string, string]> = {};
-  const ours = existsSync(path.join(import.meta.dirname, 'sides/last-step.ts'));
   for (const shape of values.shape) {
     for (const batch of values.batch) {
       const at = `${shape}_batch${batch}`;
       for (const form of ['plain', 'low_rank']) {
         sides[`torch_${form}_${at}`] = { command: python, args: [script, form, shape, batch, '5'], env };
-        if (!ours) continue;
         const flags = ['--shape', shape, '--batch', batch, '--form', form === 'plain' ? 'plain' : 'low-rank'];
         sides[`sidetune_${form}_${at}`] = tsSide('last-step.ts', [...flags, '--steps', '5'], threads);
         pairs[`${at}_torch_plain/sidetune_${form}`] = [`torch_plain_${at}`, `sidetune_${form}_${at}`];
