@@ -1,6 +1,6 @@
 import { readdir, realpath, stat } from 'node:fs/promises';
 import type { Dirent } from 'node:fs';
-import { extname, join } from 'node:path';
+import { extname, join, sep } from 'node:path';
 import { Failure } from '../../base/failure.ts';
 import { errorCode } from '../../workspace/atomic.ts';
 import type { Problem, SplitName } from '../dataset.ts';
@@ -98,18 +98,20 @@ async function foldersIn(root: string, prefix: string, problems: Problem[]): Pro
 async function collectImages(root: string, folder: string, problems: Problem[]): Promise<string[]> {
   const images: string[] = [];
   const seen = new Set<string>();
-  const open = [folder];
-  for (let current = open.pop(); current !== undefined; current = open.pop()) {
+  const open = [{ folder, parent: await realpath(root) }];
+  for (let next = open.pop(); next !== undefined; next = open.pop()) {
+    const current = next.folder;
     const path = join(root, current);
     const real = await realpath(path).catch(() => path);
-    if (seen.has(real)) {
-      problems.push(problem('link-loop', path, 'leads to a folder that was read already'));
+    // A link to a folder above would bring in the images of other classes.
+    if (seen.has(real) || `${next.parent}${sep}`.startsWith(`${real}${sep}`)) {
+      problems.push(problem('link-loop', path, 'leads to a folder that it lies in or that was read already'));
       continue;
     }
     seen.add(real);
     for (const { name, kind } of await listEntries(path, problems)) {
       const child = `${current}/${name}`;
-      if (kind === 'folder') open.push(child);
+      if (kind === 'folder') open.push({ folder: child, parent: real });
       else if (imageExtensions.has(extname(name).toLowerCase())) images.push(child);
       else problems.push(problem('not-image', join(root, child), 'is not an image file'));
     }
