@@ -1,0 +1,170 @@
+import { readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { Failure } from '../base/failure.ts';
+import { appendJsonLine, readJsonLines, writeFileAtomic } from '../workspace/atomic.ts';
+import type { Workspace } from '../workspace/workspace.ts';
+import { settingsSchema } from './settings.ts';
+
+/* A run in the workspace: config.json, metrics.jsonl, checkpoint.safetensors (last), best.safetensors, result.json. */
+
+export const configSchema = z.object({
+  version: z.literal(1),
+  run: z.string(),
+  created: z.iso.datetime(),
+  dataset: z.string(),
+  backbone: z.string(),
+  backboneSha256: z.string(),
+  classes: z.array(z.string()).min(1),
+  /** Elements in the side network, and in the head. */
+  parameters: z.int(),
+  headParameters: z.int(),
+  settings: settingsSchema,
+  /** Whether the test split is left unread. */
+  noTest: z.boolean(),
+  engine: z.string(),
+  device: z.string(),
+  threads: z.int().min(1),
+  stepForm: z.enum(['plain', 'low-rank']),
+  microBatch: z.int().min(1),
+  /** Divisor of each stored map, in the network's order: a power of two. */
+  scales: z.array(z.number().positive()),
+});
+export type RunConfig = z.infer<typeof configSchema>;
+
+const scoreSchema = z.object({ top1: z.number(), macro: z.number() });
+export type Score = z.infer<typeof scoreSchema>;
+
+/** One line of metrics.jsonl. */
+export const epochSchema = z.object({
+  epoch: z.int(),
+  /** Training loss, mean over the epoch. */
+  loss: z.number(),
+  learningRate: z.number(),
+  val: scoreSchema.extend({ loss: z.number() }).nullable(),
+  seconds: z.number(),
+  rssBytes: z.number(),
+});
+export type EpochMetrics = z.infer<typeof epochSchema>;
+
+/** What `train` prints and result.json keeps; fractions 0 to 1, seconds, bytes. */
+export const resultSchema = z.object({
+  run: z.string(),
+  method: z.enum(['linear', 'last', 'miet']),
+  dataset: z.string(),
+  backbone: z.string(),
+  parameters: z.int(),
+  headParameters: z.int(),
+  epochs: z.int(),
+  loss: z.number(),
+  bestEpoch: z.int(),
+  val: scoreSchema.nullable(),
+  test: scoreSchema.nullable(),
+  seconds: z.object({ extract: z.number(), train: z.number(), total: z.number() }),
+  peakRssBytes: z.object({ trainer: z.number(), vit: z.number().nullable() }),
+  featureBytesPerImage: z.number(),
+  engine: z.string(),
+  device: z.string(),
+  settings: z.record(z.string(), z.unknown()),
+});
+export type RunResult = z.infer<typeof resultSchema>;
+
+export const runFiles = {
+  config: 'config.json',
+  metrics: 'metrics.jsonl',
+  checkpoint: 'checkpoint.safetensors',
+  best: 'best.safetensors',
+  result: 'result.json',
+} as const;
+
+/** Path of one of a run's files. */
+export function runFile(workspace: Workspace, run: string, file: keyof typeof runFiles): string {
+  return join(workspace.run(run), runFiles[file]);
+}
+
+/** A fresh run id, readable and sortable: method, dataset, time. */
+export async function newRunId(
+  workspace: Workspace,
+  method: string,
+  dataset: string,
+  now = new Date(),
+): Promise<string> {
+  const stamp = now.toISOString().slice(0, 19).replaceAll(/[-:]/g, '').replace('T', '-');
+  const base = `${dataset}-${method}-${stamp}`;
+  for (let n = 1; ; n++) {
+    const id = n === 1 ? base : `${base}-${n}`;
+    const taken = await stat(workspace.run(id)).then(
+      () => true,
+      () => false,
+    );
+    if (!taken) return id;
+  }
+}
+
+export async function writeConfig(workspace: Workspace, config: RunConfig): Promise<void> {
+  await writeFileAtomic(runFile(workspace, config.run, 'config'), `${JSON.stringify(config, null, 2)}\n`);
+}
+
+/** @throws Failure `no-run` or `damaged-file`. */
+export async function readConfig(workspace: Workspace, run: string): Promise<RunConfig> {
+  return readRecord(runFile(workspace, run, 'config'), configSchema, run);
+}
+
+export async function writeResult(workspace: Workspace, result: RunResult): Promise<void> {
+  await writeFileAtomic(runFile(workspace, result.run, 'result'), `${JSON.stringify(result, null, 2)}\n`);
+}
+
+/** The result of a finished run; null while it is not finished. */
+export async function readResult(workspace: Workspace, run: string): Promise<RunResult | null> {
+  try {
+    return await readRecord(runFile(workspace, run, 'result'), resultSchema, run);
+  } catch (error) {
+    if (error instanceof Failure && error.code === 'no-run') return null;
+    throw error;
+  }
+}
+
+/** Lines of metrics.jsonl up to `lastEpoch`: a line may be ahead of the checkpoint when a run was killed. */
+export async function readMetrics(path: string, lastEpoch = Infinity): Promise<EpochMetrics[]> {
+  const lines = z.array(epochSchema).parse(await readJsonLines(path));
+  return lines.filter((line) => line.epoch <= lastEpoch);
+}
+
+export async function appendMetrics(path: string, metrics: EpochMetrics): Promise<void> {
+  await appendJsonLine(path, metrics);
+}
+
+/** Ids of all runs that have a config, oldest first. */
+export async function listRuns(workspace: Workspace): Promise<RunConfig[]> {
+  const configs: RunConfig[] = [];
+  for (const run of await workspace.list('runs')) {
+    try {
+      configs.push(await readConfig(workspace, run));
+    } catch (error) {
+      if (!(error instanceof Failure)) throw error;
+    }
+  }
+  return configs.sort((a, b) => a.created.localeCompare(b.created) || a.run.localeCompare(b.run));
+}
+
+async function readRecord<T>(path: string, schema: z.ZodType<T>, run: string): Promise<T> {
+  let text: string;
+  try {
+    text = await readFile(path, 'utf8');
+  } catch (error) {
+    throw new Failure(
+      'no-run',
+      `There is no run "${run}" in this workspace: "sidetune runs list" shows those there are.`,
+      { cause: error },
+    );
+  }
+  try {
+    return schema.parse(JSON.parse(text));
+  } catch (error) {
+    throw new Failure(
+      'damaged-file',
+      `"${path}" is damaged and cannot be read: the run's checkpoints may still be whole.`,
+      { cause: error },
+    );
+  }
+}
