@@ -1,10 +1,10 @@
 /*
- * PIL's `Image.resize` for 8-bit RGB, to the last bit (Pillow, src/libImaging/Resample.c): filter weights widened by
- * the scale when shrinking, normalised, rounded to 22 fractional bits; along the width
- * first, rounded to 8 bits, then along the height; the other way round where the width grows and the height shrinks.
- * ViT weights were trained on such pixels. sharp's own resize was measured against it on 120 real JPEGs: shrinking to
- * 224 it is within 0.04 grey levels on average, but enlarging (100 to 224) it is 2.2 off on average and 76 at worst,
- * and shrinking threefold 0.4 on average.
+ * PIL's `Image.resize` for 8-bit RGB (Pillow, src/libImaging/Resample.c): filter weights widened by the scale when
+ * shrinking, normalised, rounded to 22 fractional bits; one axis, rounded to 8 bits, then the other. ViT weights were
+ * trained on such pixels. Measured on 120 real JPEGs against Pillow 13: not a byte differs at 224 x 224; at 112 x 112,
+ * where Pillow takes the height first for some pictures and this does not, one byte in a hundred differs, by 4 grey
+ * levels at most. sharp's own resize is within 0.04 levels on average when it shrinks to 224, but 2.2 off on average
+ * and 76 at worst when it enlarges 100 to 224, and 0.4 off when it shrinks threefold.
  */
 
 export type Interpolation = 'bicubic' | 'bilinear';
@@ -104,6 +104,7 @@ export function resample(
 ): Uint8Array {
   const columns = axisTaps(input.width, output.width, window.left, window.width, interpolation);
   const rows = axisTaps(input.height, output.height, window.top, window.height, interpolation);
+  // Pillow's order: the pass that shrinks before the one that enlarges.
   if (output.width > input.width && output.height < input.height) {
     const short = resampleRows(pixels, input.width * 3, 0, rows);
     return resampleColumns(short, input.width, 0, window.height, columns);
@@ -146,27 +147,50 @@ function resampleColumns(pixels: Uint8Array, width: number, firstRow: number, la
   return result;
 }
 
-/** Resamples along the height; `pixels` holds rows of `rowLength` bytes from `firstRow` of the picture on. */
+/**
+ * Resamples along the height; `pixels` holds rows of `rowLength` bytes from `firstRow` of the picture on. Four input
+ * rows at a time are added to a row of sums, which took two thirds of the time of a loop over taps for each byte.
+ */
 function resampleRows(pixels: Uint8Array, rowLength: number, firstRow: number, taps: Taps): Uint8Array {
   if (taps.identity) return pixels;
   const { first, count, weights, stride } = taps;
   const result = new Uint8Array(first.length * rowLength);
-  let target = 0;
+  const sums = new Int32Array(rowLength);
   for (let row = 0; row < first.length; row++) {
-    const start = row * stride;
-    const end = start + count[row]!;
-    const rowStart = (first[row]! - firstRow) * rowLength;
-    for (let index = 0; index < rowLength; index++) {
-      let sum = half;
-      let source = rowStart + index;
-      for (let tap = start; tap < end; tap++) {
-        sum = (sum + Math.imul(pixels[source]!, weights[tap]!)) | 0;
-        source += rowLength;
-      }
-      result[target++] = clip(sum);
+    sums.fill(half);
+    let source = (first[row]! - firstRow) * rowLength;
+    let tap = row * stride;
+    const end = tap + count[row]!;
+    for (; tap + 4 <= end; tap += 4) {
+      addFourRows(sums, pixels, source, weights, tap);
+      source += 4 * rowLength;
     }
+    for (; tap < end; tap++) {
+      const weight = weights[tap]!;
+      for (let index = 0; index < rowLength; index++)
+        sums[index] = sums[index]! + Math.imul(pixels[source + index]!, weight);
+      source += rowLength;
+    }
+    const target = row * rowLength;
+    for (let index = 0; index < rowLength; index++) result[target + index] = clip(sums[index]!);
   }
   return result;
+}
+
+function addFourRows(sums: Int32Array, pixels: Uint8Array, source: number, weights: Int32Array, tap: number): void {
+  const [w0, w1, w2, w3] = [weights[tap]!, weights[tap + 1]!, weights[tap + 2]!, weights[tap + 3]!];
+  const length = sums.length;
+  const second = source + length;
+  const third = second + length;
+  const fourth = third + length;
+  for (let index = 0; index < length; index++) {
+    sums[index] =
+      sums[index]! +
+      Math.imul(pixels[source + index]!, w0) +
+      Math.imul(pixels[second + index]!, w1) +
+      Math.imul(pixels[third + index]!, w2) +
+      Math.imul(pixels[fourth + index]!, w3);
+  }
 }
 
 function clip(sum: number): number {
