@@ -1,0 +1,89 @@
+/** What a user can ask about backbones. */
+import { readFile, stat } from 'node:fs/promises';
+import { basename, resolve } from 'node:path';
+import * as catalogue from '../backbone/catalogue.ts';
+import type { AddBackboneOptions, Backbone, BackboneDescription } from '../backbone/catalogue.ts';
+import { findBlocks } from '../backbone/find-blocks.ts';
+import { choosePreprocessing } from '../backbone/preprocessing.ts';
+import { parseModel } from '../backbone/read-model.ts';
+import { Failure } from '../base/failure.ts';
+import { errorCode } from '../workspace/atomic.ts';
+import { isSafeName } from '../workspace/names.ts';
+import type { Workspace } from '../workspace/workspace.ts';
+
+export interface AddBackboneRequest extends AddBackboneOptions {
+  file: string;
+}
+
+/** Takes a ViT's ONNX file into the workspace. Failures of the catalogue's `addBackbone`. */
+export async function addBackbone(
+  workspace: Workspace,
+  { file, ...options }: AddBackboneRequest,
+): Promise<BackboneDescription> {
+  return catalogue.describeBackbone(await catalogue.addBackbone(workspace, file, options));
+}
+
+export async function listBackbones(workspace: Workspace): Promise<BackboneDescription[]> {
+  return (await catalogue.listBackbones(workspace)).map(catalogue.describeBackbone);
+}
+
+/** What a backbone of the workspace is, or what a file would be as one; nothing is added. */
+export async function inspectBackbone(workspace: Workspace, nameOrPath: string): Promise<BackboneDescription> {
+  if (await hasBackbone(workspace, nameOrPath))
+    return catalogue.describeBackbone(await catalogue.loadBackbone(workspace, nameOrPath));
+  const modelPath = resolve(nameOrPath);
+  const bytes = await readFile(modelPath).catch((error: unknown) => {
+    if (errorCode(error) === 'ENOENT') throw neither(nameOrPath);
+    const why = errorCode(error) === 'EISDIR' ? 'is a folder, not an ONNX file' : 'cannot be read';
+    throw new Failure(
+      'missing-file',
+      `"${modelPath}" ${why}: give a backbone's name or the path of a ViT's .onnx file.`,
+    );
+  });
+  const structure = findBlocks(parseModel(bytes, modelPath));
+  const preprocessing = choosePreprocessing(structure);
+  const name = basename(modelPath).replace(/\.onnx$/i, '');
+  return catalogue.describeBackbone({ name, modelPath, source: modelPath, sha256: '', structure, preprocessing });
+}
+
+/**
+ * The backbone of a name in the workspace, else of an ONNX file, which is added under its own name or found as the
+ * entry that it was added as before.
+ * @throws Failure `unknown-backbone` where it is neither, `name-taken`, and those of the catalogue's `addBackbone`
+ */
+export async function resolveBackbone(workspace: Workspace, nameOrPath: string): Promise<Backbone> {
+  if (await hasBackbone(workspace, nameOrPath)) return catalogue.loadBackbone(workspace, nameOrPath);
+  const exists = await stat(nameOrPath).then(
+    () => true,
+    () => false,
+  );
+  if (!exists) throw neither(nameOrPath);
+  try {
+    return await catalogue.addBackbone(workspace, nameOrPath);
+  } catch (error) {
+    if (!(error instanceof Failure) || error.code !== 'name-taken') throw error;
+    throw new Failure(
+      'name-taken',
+      `"${resolve(nameOrPath)}" cannot be taken in under its own name, which another backbone or an older version of the file has: add it first with "sidetune backbones add FILE.onnx --name NAME".`,
+      { cause: error },
+    );
+  }
+}
+
+async function hasBackbone(workspace: Workspace, name: string): Promise<boolean> {
+  if (!isSafeName(name)) return false;
+  return catalogue.loadBackbone(workspace, name).then(
+    () => true,
+    (error: unknown) => {
+      if (error instanceof Failure && error.code === 'unknown-backbone') return false;
+      throw error;
+    },
+  );
+}
+
+function neither(nameOrPath: string): Failure {
+  return new Failure(
+    'unknown-backbone',
+    `"${nameOrPath}" is neither a backbone in the workspace nor a file: see "sidetune backbones list", or give the path of a ViT's .onnx file.`,
+  );
+}

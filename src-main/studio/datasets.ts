@@ -1,0 +1,117 @@
+/** What a user can ask about datasets. */
+import { stat } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { Failure } from '../base/failure.ts';
+import type { TaskOptions } from '../base/progress.ts';
+import type { Dataset, DatasetFormat, DatasetSummary } from '../data/dataset.ts';
+import { datasetSummary } from '../data/dataset.ts';
+import * as store from '../data/dataset-store.ts';
+import type { Decoder } from '../data/decode/decoder.ts';
+import { startDecoder } from '../data/decode/start-decoder.ts';
+import { importDataset } from '../data/import.ts';
+import type { ImportSettings } from '../data/import.ts';
+import { isSafeName } from '../workspace/names.ts';
+import type { Workspace } from '../workspace/workspace.ts';
+
+export interface AddDatasetRequest {
+  path: string;
+  /** The folder's name when left out. */
+  name?: string;
+  format?: DatasetFormat | 'auto';
+}
+
+/** Imports a folder of labelled images by reference. Failures of `importDataset`. */
+export async function addDataset(
+  workspace: Workspace,
+  { path, ...settings }: AddDatasetRequest,
+  options: TaskOptions = {},
+): Promise<DatasetSummary> {
+  return datasetSummary(await importFolder(workspace, path, settings, options));
+}
+
+export async function listDatasets(workspace: Workspace): Promise<DatasetSummary[]> {
+  return store.listDatasets(workspace);
+}
+
+/** A dataset with where it lies and how it is laid out. @throws Failure `no-dataset` */
+export async function showDataset(
+  workspace: Workspace,
+  name: string,
+): Promise<DatasetSummary & Pick<Dataset, 'source' | 'format'>> {
+  const dataset = await store.loadDataset(workspace, name);
+  return { ...datasetSummary(dataset), source: dataset.source, format: dataset.format };
+}
+
+/** Forgets a dataset; the user's own files stay. @throws Failure `no-dataset` */
+export async function removeDataset(workspace: Workspace, name: string): Promise<void> {
+  await store.removeDataset(workspace, name);
+}
+
+/**
+ * The dataset of a name in the workspace, else of a folder, which is imported under its own name or, when it has been
+ * before, read from its entry. Images that are new or whose size or time changed are read again, the others not.
+ * @throws Failure `no-dataset` where it is neither, `name-taken`, and those of `importDataset`
+ */
+export async function resolveDataset(
+  workspace: Workspace,
+  nameOrPath: string,
+  options: TaskOptions = {},
+): Promise<Dataset> {
+  if (isSafeName(nameOrPath) && (await store.hasDataset(workspace, nameOrPath))) {
+    const dataset = await store.loadDataset(workspace, nameOrPath);
+    const { name, source, format } = dataset;
+    // Read again for what changed since; without its folder (an unplugged disk) kept features may still do.
+    return (await exists(source)) ? importFolder(workspace, source, { name, format }, options) : dataset;
+  }
+  if (!(await exists(nameOrPath)))
+    throw new Failure(
+      'no-dataset',
+      `"${nameOrPath}" is neither a dataset in the workspace nor a folder: see "sidetune datasets list", or give a folder's path.`,
+    );
+  try {
+    return await importFolder(workspace, nameOrPath, {}, options);
+  } catch (error) {
+    if (!(error instanceof Failure) || error.code !== 'name-taken') throw error;
+    throw new Failure(
+      'name-taken',
+      `"${resolve(nameOrPath)}" cannot be taken in under its own name, which another dataset has: add it first with "sidetune datasets add PATH --name NAME".`,
+      { cause: error },
+    );
+  }
+}
+
+async function exists(path: string): Promise<boolean> {
+  return stat(path).then(
+    () => true,
+    () => false,
+  );
+}
+
+async function importFolder(
+  workspace: Workspace,
+  path: string,
+  settings: ImportSettings,
+  options: TaskOptions,
+): Promise<Dataset> {
+  const decoder = new LateDecoder();
+  try {
+    return await importDataset(workspace, path, settings, { ...options, decoder });
+  } finally {
+    await decoder.close();
+  }
+}
+
+/** Starts its process at the first picture: a folder that is known needs none. */
+class LateDecoder implements Decoder {
+  private started: Promise<Decoder> | undefined;
+
+  async decode(...job: Parameters<Decoder['decode']>): Promise<Uint8Array> {
+    this.started ??= startDecoder();
+    return (await this.started).decode(...job);
+  }
+
+  async close(): Promise<void> {
+    const decoder = await this.started?.catch(() => undefined);
+    await decoder?.close();
+  }
+}
