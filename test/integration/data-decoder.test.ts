@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import sharp from 'sharp';
 import type { Colour, Sharp } from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { z } from 'zod';
 import type { DecodeTarget, Decoder } from '../../src-main/data/decode/decoder.ts';
 import { startDecoder } from '../../src-main/data/decode/start-decoder.ts';
 
@@ -50,6 +51,18 @@ describe('the decoder shows pictures as a viewer does', () => {
     await noise(8, 8).png().toFile(file('exact.png'));
     const expected = await noise(8, 8).raw().toBuffer();
     expect(Buffer.compare(await decoder.decode(file('exact.png'), target), expected)).toBe(0);
+  });
+
+  it('reads a JPEG as PIL does', async () => {
+    // Made by fixtures/pil-resize.py; libraries of other builds may round the inverse cosine transform otherwise.
+    const text = await readFile(new URL('../unit/data/fixtures/pil-jpeg.json', import.meta.url), 'utf8');
+    const reference = z.object({ jpeg: z.base64(), pixels: z.base64() }).parse(JSON.parse(text));
+    await writeFile(file('photo.jpg'), Buffer.from(reference.jpeg, 'base64'));
+    const pixels = await decoder.decode(file('photo.jpg'), { ...target, width: 24, height: 24 });
+    const expected = Buffer.from(reference.pixels, 'base64');
+    const differences = expected.map((level, index) => Math.abs(level - pixels[index]!));
+    expect(Math.max(...differences)).toBeLessThanOrEqual(2);
+    expect(differences.reduce((sum, difference) => sum + difference, 0) / differences.length).toBeLessThan(0.1);
   });
 
   it('puts transparency on white', async () => {

@@ -14,7 +14,7 @@ export interface Size {
   height: number;
 }
 
-/** The part of the resized picture that is wanted: `offset` and `length` along each axis. */
+/** The part of the resized picture that is wanted. */
 export interface Window {
   left: number;
   top: number;

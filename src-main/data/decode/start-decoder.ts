@@ -96,13 +96,16 @@ class ProcessDecoder implements Decoder {
         } else this.settle(reply);
         this.pump();
       });
-      child.on('error', () => undefined);
+      const failToStart = (how: string) => {
+        const message = `The image decoder cannot be started (${how}): see "sidetune doctor".`;
+        reject(new Failure('decoder', message, { cause: complaint }));
+      };
+      child.on('error', (error) => {
+        if (!this.ready) failToStart(error.message);
+      });
       child.once('exit', (code, signal) => {
         if (this.ready) this.recover();
-        else {
-          const message = `The image decoder cannot be started (it ended with ${signal ?? code}); run "sidetune doctor".`;
-          reject(new Failure('decoder', message, { cause: complaint }));
-        }
+        else failToStart(`it ended with ${signal ?? code ?? 'no code'}`);
       });
     });
   }
