@@ -1,0 +1,9 @@
+/** The words in which a user's wishes and the answers are put: what the window, the browser and the command share. */
+export type { AddBackboneOptions, Backbone, BackboneDescription } from '../backbone/catalogue.ts';
+export type { PreprocessingChoice } from '../backbone/preprocessing.ts';
+export { splitNames } from '../data/dataset.ts';
+export type { Dataset, DatasetFormat, DatasetSummary, SplitName } from '../data/dataset.ts';
+export type { EpochMetrics, RunConfig, RunResult } from '../training/run-folder.ts';
+export { METHODS } from '../training/settings.ts';
+export type { Method, Settings, SettingsChoice } from '../training/settings.ts';
+export { Workspace } from '../workspace/workspace.ts';

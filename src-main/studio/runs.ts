@@ -1,0 +1,120 @@
+/** What a user can ask about the runs of a workspace. */
+import { isDeepStrictEqual } from 'node:util';
+import { Failure } from '../base/failure.ts';
+import { listRuns as listConfigs, readConfig, readMetrics, readResult, runFile } from '../training/run-folder.ts';
+import type { EpochMetrics, RunConfig, RunResult } from '../training/run-folder.ts';
+import type { Workspace } from '../workspace/workspace.ts';
+
+/** A run as `train` prints it; what an unfinished one does not know yet is null. */
+export type ListedRun =
+  | (RunResult & { state: 'done' })
+  | (Pick<
+      RunResult,
+      | 'run'
+      | 'method'
+      | 'dataset'
+      | 'backbone'
+      | 'parameters'
+      | 'headParameters'
+      | 'engine'
+      | 'device'
+      | 'val'
+      | 'settings'
+    > & {
+      state: 'unfinished';
+      /** Those that are done, of `settings.epochs`. */
+      epochs: number;
+      loss: number | null;
+      bestEpoch: number | null;
+      test: null;
+      seconds: null;
+      peakRssBytes: null;
+      featureBytesPerImage: null;
+    });
+
+export interface ShownRun {
+  run: string;
+  config: RunConfig;
+  /** Null while it is unfinished. */
+  result: RunResult | null;
+  epochs: EpochMetrics[];
+}
+
+export interface Comparison {
+  runs: ListedRun[];
+  /** Names of the settings, `dataset` and `backbone` among them, in which the runs are not all equal. */
+  differing: string[];
+}
+
+/** All runs, oldest first. */
+export async function listRuns(workspace: Workspace): Promise<{ runs: ListedRun[] }> {
+  const runs: ListedRun[] = [];
+  for (const config of await listConfigs(workspace)) runs.push(await describeRun(workspace, config));
+  return { runs };
+}
+
+/** @throws Failure `no-run` or `damaged-file` */
+export async function showRun(workspace: Workspace, run: string): Promise<ShownRun> {
+  const config = await readConfig(workspace, run);
+  const result = await readResult(workspace, run);
+  return { run, config, result, epochs: await readMetrics(runFile(workspace, run, 'metrics')) };
+}
+
+/** Sets runs beside each other. @throws Failure `usage` for fewer than two, `no-run`, `damaged-file` */
+export async function compareRuns(workspace: Workspace, names: readonly string[]): Promise<Comparison> {
+  const distinct = [...new Set(names)];
+  if (distinct.length < 2) throw new Failure('usage', 'Comparing takes at least two runs: name another one.');
+  const runs: ListedRun[] = [];
+  for (const name of distinct) runs.push(await describeRun(workspace, await readConfig(workspace, name)));
+  return { runs, differing: differingSettings(runs) };
+}
+
+/** The value of a setting, or of `dataset` or `backbone`, of a run. */
+export function settingOf(run: ListedRun, setting: string): unknown {
+  if (setting === 'dataset' || setting === 'backbone') return run[setting];
+  return run.settings[setting];
+}
+
+/** Names of what the runs were told differently, in the order in which settings are kept. */
+export function differingSettings(runs: readonly ListedRun[]): string[] {
+  const names = new Set(['dataset', 'backbone', ...runs.flatMap((run) => Object.keys(run.settings))]);
+  return [...names].filter((name) => {
+    const [first, ...rest] = runs.map((run) => settingOf(run, name));
+    return rest.some((value) => !isDeepStrictEqual(value, first));
+  });
+}
+
+async function describeRun(workspace: Workspace, config: RunConfig): Promise<ListedRun> {
+  const { run, dataset, backbone, parameters, headParameters, engine, device, settings } = config;
+  const result = await readResult(workspace, run);
+  if (result !== null) return { ...result, state: 'done' };
+  const epochs = await readMetrics(runFile(workspace, run, 'metrics'));
+  const best = bestEpoch(epochs);
+  return {
+    run,
+    method: settings.method,
+    dataset,
+    backbone,
+    parameters,
+    headParameters,
+    epochs: epochs.length,
+    loss: epochs.at(-1)?.loss ?? null,
+    bestEpoch: best?.epoch ?? null,
+    val: best?.val ? { top1: best.val.top1, macro: best.val.macro } : null,
+    test: null,
+    seconds: null,
+    peakRssBytes: null,
+    featureBytesPerImage: null,
+    engine,
+    device,
+    settings,
+    state: 'unfinished',
+  };
+}
+
+/** The first of those with the highest val top-1. */
+function bestEpoch(epochs: readonly EpochMetrics[]): EpochMetrics | undefined {
+  let best: EpochMetrics | undefined;
+  for (const epoch of epochs) if (epoch.val && epoch.val.top1 > (best?.val?.top1 ?? -1)) best = epoch;
+  return best;
+}
