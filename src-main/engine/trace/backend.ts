@@ -8,7 +8,7 @@ import {
   type TensorInfo,
 } from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-cpu';
-import type { Recorder} from './recorder.ts';
+import type { Recorder } from './recorder.ts';
 import { TraceError, type Value } from './recorder.ts';
 
 export const TRACE_BACKEND = 'sidetune-trace';

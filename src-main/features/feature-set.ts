@@ -1,0 +1,58 @@
+import { createHash } from 'node:crypto';
+import { z } from 'zod';
+import type { Backbone } from '../backbone/catalogue.ts';
+import { mapName, type MapRequest } from '../backbone/surgery.ts';
+import { contentHash, type DatasetImage } from '../data/dataset.ts';
+import type { RowTensor } from './row-file.ts';
+
+/** Where the features of one list of images lie: plain data, for the process that trains on them. */
+export const featureSetSchema = z.object({
+  images: z.int(),
+  tokens: z.int(),
+  width: z.int(),
+  /** By map name, such as `P1_3` or `S_8`. */
+  maps: z.record(z.string(), z.object({ path: z.string(), scale: z.number().positive() })),
+  base: z.string(),
+  hasCls: z.boolean(),
+});
+export type FeatureSet = z.infer<typeof featureSetSchema>;
+
+/** Folder name of the features of these images: one for each content, order, backbone and preprocessing. */
+export function featureKey(images: readonly DatasetImage[], backbone: Backbone): string {
+  const { sha256, preprocessing } = backbone;
+  const what = JSON.stringify({
+    images: contentHash(images),
+    sha256,
+    preprocessing,
+    view: 'whole',
+    storage: 'fp16',
+    version: 1,
+  });
+  return createHash('sha256').update(what).digest('hex').slice(0, 24);
+}
+
+export function mapFileName(map: MapRequest): string {
+  return `${mapName(map)}.safetensors`;
+}
+
+export const BASE_FILE = 'base.safetensors';
+
+/** Columns of a map's file: the map as stored (divided by the scale), and sums over the width of what that stands for. */
+export function mapColumns(tokens: number, width: number): RowTensor[] {
+  return [
+    { name: 'row_sums', dtype: 'F32', shape: [tokens] },
+    { name: 'row_square_sums', dtype: 'F32', shape: [tokens] },
+    { name: 'map', dtype: 'F16', shape: [tokens, width] },
+  ];
+}
+
+/** Columns of the base file: z_L pooled, unrounded. */
+export function baseColumns(width: number, hasCls: boolean): RowTensor[] {
+  const column = (name: string): RowTensor => ({ name, dtype: 'F32', shape: [width] });
+  return hasCls ? [column('base_cls'), column('base_mean')] : [column('base_mean')];
+}
+
+/** Bytes that the cache holds for an image when a method reads `maps` maps. */
+export function featureBytesPerImage(maps: number, tokens: number, width: number): number {
+  return maps * tokens * (2 * width + 8) + 4 * width;
+}

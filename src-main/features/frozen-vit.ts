@@ -1,0 +1,96 @@
+import { Failure } from '../base/failure.ts';
+import { readModel, type Backbone } from '../backbone/catalogue.ts';
+import { addTaps, mapValues, type MapRequest } from '../backbone/surgery.ts';
+import { encodeModel } from '../engine/onnx/model.ts';
+import type { SentTensor } from '../engine/session-messages.ts';
+import { SessionThread, type ThreadSession } from '../engine/session-thread.ts';
+
+/** Features of some images, maps still divided by their scales. */
+export interface TappedBatch {
+  /** By map, in the order asked: half-precision bits [images, tokens, width], and float sums [images, tokens]. */
+  maps: { map: Uint16Array; rowSums: Float32Array; rowSquareSums: Float32Array }[];
+  /** [images, width] */
+  baseCls: Float32Array | undefined;
+  baseMean: Float32Array;
+}
+
+/** The frozen ViT with the outputs that a method needs, run by onnxruntime on a thread of its own. */
+export class FrozenVit {
+  /** Images that go through together. */
+  readonly batch: number;
+
+  private constructor(
+    private readonly backbone: Backbone,
+    private readonly maps: readonly MapRequest[],
+    private readonly thread: SessionThread,
+    private readonly session: ThreadSession,
+    batch: number,
+  ) {
+    this.batch = batch;
+  }
+
+  /** @throws Failure `backbone` when onnxruntime cannot open the model. */
+  static async open(
+    backbone: Backbone,
+    maps: readonly MapRequest[],
+    { threads, batch = 8 }: { threads: number; batch?: number },
+  ): Promise<FrozenVit> {
+    const model = addTaps(await readModel(backbone), backbone.structure, { maps, base: true });
+    const thread = new SessionThread();
+    try {
+      const session = await thread.open(encodeModel(model), threads);
+      return new FrozenVit(backbone, maps, thread, session, backbone.structure.input.batch ?? batch);
+    } catch (error) {
+      await thread.close();
+      throw new Failure(
+        'backbone',
+        `onnxruntime cannot run backbone ${backbone.name}: ${error instanceof Error ? error.message : String(error)}`,
+        { cause: error },
+      );
+    }
+  }
+
+  /**
+   * Runs at most `batch` images through the ViT.
+   * @param pixels [count, 3, height, width], normalised
+   * @param scales by map: powers of two by which the maps are divided before they are rounded
+   */
+  async run(pixels: Float32Array, count: number, scales: readonly number[]): Promise<TappedBatch> {
+    const { input, imageHeight, imageWidth } = this.backbone.structure;
+    const fixed = input.batch;
+    const rows = fixed ?? count;
+    const size = 3 * imageHeight * imageWidth;
+    const padded = pixels.length === rows * size ? pixels : pad(pixels.subarray(0, count * size), rows * size);
+    const feeds: Record<string, SentTensor> = {
+      [input.name]: { storage: 'float32', shape: [rows, 3, imageHeight, imageWidth], data: padded },
+    };
+    this.maps.forEach((map, index) => {
+      feeds[mapValues(map).scale] = { storage: 'float32', shape: [], data: Float32Array.of(scales[index]!) };
+    });
+    const outputs = await this.session.run(feeds);
+    const { tokens, width } = this.backbone.structure;
+    const floats = (name: string, each: number) => (outputs[name]!.data as Float32Array).subarray(0, count * each);
+    return {
+      maps: this.maps.map((map) => {
+        const names = mapValues(map);
+        return {
+          map: (outputs[names.map]!.data as Uint16Array).subarray(0, count * tokens * width),
+          rowSums: floats(names.rowSums, tokens),
+          rowSquareSums: floats(names.rowSquareSums, tokens),
+        };
+      }),
+      baseCls: outputs.base_cls ? floats('base_cls', width) : undefined,
+      baseMean: floats('base_mean', width),
+    };
+  }
+
+  async close(): Promise<void> {
+    await this.thread.close();
+  }
+}
+
+function pad(values: Float32Array, length: number): Float32Array {
+  const padded = new Float32Array(length);
+  padded.set(values);
+  return padded;
+}

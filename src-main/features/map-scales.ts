@@ -1,0 +1,44 @@
+import { Failure } from '../base/failure.ts';
+import { mapName, type MapRequest } from '../backbone/surgery.ts';
+import { fromHalf } from '../engine/half.ts';
+import type { TappedBatch } from './frozen-vit.ts';
+
+/** Largest magnitude that a map's first batch may show: an eighth of what half precision holds, as later images may differ. */
+const HEADROOM = 8192;
+/** A map whose values still overflow when divided by this is not a feature map but a broken model. */
+const LARGEST_SCALE = 2 ** 40;
+
+/** Largest magnitude of half-precision values; infinite where one overflowed. NaN counts as infinite. */
+export function largestHalf(halves: Uint16Array): number {
+  let largest = 0;
+  for (const half of halves) {
+    const magnitude = half & 0x7fff;
+    if (magnitude > largest) largest = magnitude;
+  }
+  return largest >= 0x7c00 ? Infinity : fromHalf(largest);
+}
+
+/**
+ * Scales for a batch that was run with `scales`: those that were too small, raised by a power of two.
+ * @returns undefined when all fit
+ * @throws Failure `non-finite` for a map that no scale makes finite.
+ */
+export function raiseScales(
+  batch: TappedBatch,
+  scales: readonly number[],
+  maps: readonly MapRequest[],
+  headroom = HEADROOM,
+): number[] | undefined {
+  const next = scales.map((scale, index) => {
+    const largest = largestHalf(batch.maps[index]!.map);
+    if (largest <= headroom) return scale;
+    const factor = Number.isFinite(largest) ? 2 ** Math.ceil(Math.log2(largest / headroom)) : 16;
+    if (scale * factor > LARGEST_SCALE)
+      throw new Failure(
+        'non-finite',
+        `The backbone's feature map ${mapName(maps[index]!)} is not finite: the model is damaged or not made for this preprocessing.`,
+      );
+    return scale * factor;
+  });
+  return next.some((scale, index) => scale !== scales[index]) ? next : undefined;
+}

@@ -1,0 +1,94 @@
+import { Failure } from '../base/failure.ts';
+import { mapName, type MapRequest } from '../backbone/surgery.ts';
+import type { FeatureSet } from './feature-set.ts';
+import { RowFileReader } from './row-file.ts';
+
+/** What of the features a program reads: its maps, with or without row sums, and which base vector if any. */
+export interface FeatureNeeds {
+  maps: readonly MapRequest[];
+  rowSums: boolean;
+  base: 'cls' | 'mean' | null;
+}
+
+/** Buffers of a batch, named as `training/programs.ts` names its inputs. */
+export type FeatureBuffers = Record<string, Float32Array | Uint16Array>;
+
+/** Streams rows of a cached feature set into batches; nothing but the batch is held. */
+export class FeatureReader {
+  private constructor(
+    private readonly needs: FeatureNeeds,
+    private readonly maps: readonly RowFileReader[],
+    private readonly base: RowFileReader | undefined,
+    private readonly set: FeatureSet,
+  ) {}
+
+  static async open(set: FeatureSet, needs: FeatureNeeds): Promise<FeatureReader> {
+    const opened: RowFileReader[] = [];
+    const open = async (path: string): Promise<RowFileReader> => {
+      const file = await RowFileReader.open(path);
+      opened.push(file);
+      if (file.rows !== set.images)
+        throw new Failure(
+          'damaged-features',
+          `The feature file "${path}" holds ${file.rows} images, not ${set.images}: delete it, and it is extracted anew.`,
+        );
+      return file;
+    };
+    try {
+      const maps: RowFileReader[] = [];
+      for (const map of needs.maps) maps.push(await open(set.maps[mapName(map)]!.path));
+      const base = needs.base ? await open(set.base) : undefined;
+      return new FeatureReader(needs, maps, base, set);
+    } catch (error) {
+      await Promise.all(opened.map((file) => file.close()));
+      throw error;
+    }
+  }
+
+  /** Scales of the maps, in order. */
+  get scales(): number[] {
+    return this.needs.maps.map((map) => this.set.maps[mapName(map)]!.scale);
+  }
+
+  /** Buffers for `batch` images; reused from batch to batch. */
+  allocate(batch: number): FeatureBuffers {
+    const { tokens, width } = this.set;
+    const buffers: FeatureBuffers = {};
+    this.maps.forEach((_, index) => {
+      buffers[`map_${index}`] = new Uint16Array(batch * tokens * width);
+      if (!this.needs.rowSums) return;
+      buffers[`row_sums_${index}`] = new Float32Array(batch * tokens);
+      buffers[`row_square_sums_${index}`] = new Float32Array(batch * tokens);
+    });
+    if (this.base) buffers.base = new Float32Array(batch * width);
+    return buffers;
+  }
+
+  /**
+   * Reads images `rows` into the first places of the buffers. Places beyond keep what they held: padding, to be given
+   * no weight.
+   * @throws Failure `damaged-features`
+   */
+  async read(rows: ArrayLike<number>, buffers: FeatureBuffers): Promise<void> {
+    const reads: Promise<void>[] = [];
+    const fill = (file: RowFileReader, column: string, buffer: FeatureBuffers[string]) => {
+      const bytes = file.rowBytes(column);
+      for (let place = 0; place < rows.length; place++)
+        reads.push(
+          file.read(column, rows[place]!, new Uint8Array(buffer.buffer, buffer.byteOffset + place * bytes, bytes)),
+        );
+    };
+    this.maps.forEach((file, index) => {
+      fill(file, 'map', buffers[`map_${index}`]!);
+      if (!this.needs.rowSums) return;
+      fill(file, 'row_sums', buffers[`row_sums_${index}`]!);
+      fill(file, 'row_square_sums', buffers[`row_square_sums_${index}`]!);
+    });
+    if (this.base) fill(this.base, `base_${this.needs.base}`, buffers.base!);
+    await Promise.all(reads);
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.maps, ...(this.base ? [this.base] : [])].map((file) => file.close()));
+  }
+}

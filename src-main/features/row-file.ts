@@ -1,0 +1,202 @@
+import { read } from 'node:fs';
+import { mkdir, open, rename, rm, type FileHandle } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { crc32 } from 'node:zlib';
+import { Failure } from '../base/failure.ts';
+import { diskFull, syncFolder, temporaryName } from '../workspace/atomic.ts';
+import {
+  encodeSafetensorsHeader,
+  placeTensors,
+  readFully,
+  readSafetensorsHeader,
+  tensorBytes,
+  type SafetensorsDtype,
+  type TensorEntry,
+  type TensorPlace,
+} from '../workspace/safetensors.ts';
+
+/*
+ * A row file is a safetensors file whose tensors all have one row for each image, and a CRC-32 of each row beside
+ * them: [images, tensors] in `crc32`. It is written in any order of rows and read row by row, so it never has to fit
+ * in memory, and damage is found where it is: in the row that is read.
+ */
+
+const CRC = 'crc32';
+const HEADER_RESERVE = 8192;
+
+export interface RowTensor {
+  name: string;
+  dtype: SafetensorsDtype;
+  /** Shape of one row. */
+  shape: readonly number[];
+}
+
+function entriesOf(tensors: readonly RowTensor[], rows: number): [string, TensorEntry][] {
+  const entries = tensors.map(({ name, dtype, shape }): [string, TensorEntry] => [
+    name,
+    { dtype, shape: [rows, ...shape] },
+  ]);
+  // Four-byte elements before two-byte ones, so that all are aligned.
+  return [
+    [CRC, { dtype: 'U32', shape: [rows, tensors.length] }],
+    ...entries.sort(([, a], [, b]) => Number(a.dtype === 'F16') - Number(b.dtype === 'F16')),
+  ];
+}
+
+/** Writes a row file under a temporary name; it takes its own only when it is whole. */
+export class RowFileWriter {
+  private readonly crcs: Uint32Array<ArrayBuffer>;
+
+  private constructor(
+    private readonly path: string,
+    private readonly temporary: string,
+    private readonly file: FileHandle,
+    private readonly tensors: readonly RowTensor[],
+    private readonly places: Map<string, TensorPlace>,
+    private readonly rows: number,
+  ) {
+    this.crcs = new Uint32Array(rows * tensors.length);
+  }
+
+  static async create(path: string, tensors: readonly RowTensor[], rows: number): Promise<RowFileWriter> {
+    await mkdir(dirname(path), { recursive: true });
+    const temporary = temporaryName(path);
+    const file = await open(temporary, 'wx');
+    return new RowFileWriter(
+      path,
+      temporary,
+      file,
+      tensors,
+      placeTensors(entriesOf(tensors, rows), HEADER_RESERVE),
+      rows,
+    );
+  }
+
+  /** Writes rows `first ..` of every tensor; `data` holds them one after the other, keyed by tensor. */
+  async write(first: number, count: number, data: Readonly<Record<string, ArrayBufferView>>): Promise<void> {
+    try {
+      for (const [column, { name, dtype, shape }] of this.tensors.entries()) {
+        const view = data[name]!;
+        const rowBytes = tensorBytes({ dtype, shape });
+        const bytes = new Uint8Array(view.buffer, view.byteOffset, count * rowBytes);
+        for (let row = 0; row < count; row++)
+          this.crcs[(first + row) * this.tensors.length + column] = crc32(
+            bytes.subarray(row * rowBytes, (row + 1) * rowBytes),
+          );
+        await this.file.write(bytes, 0, bytes.byteLength, this.places.get(name)!.start + first * rowBytes);
+      }
+    } catch (error) {
+      throw diskFull(error, this.path);
+    }
+  }
+
+  /** Completes the file and gives it its name. */
+  async finish(metadata: Record<string, string>): Promise<void> {
+    try {
+      const table = new Uint8Array(this.crcs.buffer);
+      const header = encodeSafetensorsHeader(
+        entriesOf(this.tensors, this.rows),
+        {
+          ...metadata,
+          columns: this.tensors.map(({ name }) => name).join(' '),
+          checksum: String(crc32(table)),
+        },
+        { reserve: HEADER_RESERVE },
+      );
+      await this.file.write(table, 0, table.byteLength, this.places.get(CRC)!.start);
+      await this.file.write(header, 0, header.byteLength, 0);
+      await this.file.sync();
+      await this.file.close();
+      await rename(this.temporary, this.path);
+      await syncFolder(dirname(this.path));
+    } catch (error) {
+      throw diskFull(error, this.path);
+    }
+  }
+
+  async abandon(): Promise<void> {
+    await this.file.close().catch(() => undefined);
+    await rm(this.temporary, { force: true });
+  }
+}
+
+/** Reads rows of a row file; each is checked the first time it is read. */
+export class RowFileReader {
+  private readonly checked: Uint8Array;
+
+  private constructor(
+    private readonly path: string,
+    private readonly file: FileHandle,
+    private readonly places: Map<string, TensorPlace>,
+    private readonly columns: readonly string[],
+    private readonly crcs: Uint32Array,
+    readonly rows: number,
+    readonly metadata: Readonly<Record<string, string>>,
+  ) {
+    this.checked = new Uint8Array(crcs.length);
+  }
+
+  /** @throws Failure `damaged-file` or `missing-file`. */
+  static async open(path: string): Promise<RowFileReader> {
+    let file: FileHandle;
+    try {
+      file = await open(path, 'r');
+    } catch (error) {
+      throw new Failure('missing-file', `The feature file "${path}" is gone: start again and it is extracted anew.`, {
+        cause: error,
+      });
+    }
+    try {
+      const { tensors, metadata } = await readSafetensorsHeader(file, path);
+      const place = tensors.get(CRC);
+      if (!place) throw damaged(path);
+      const [rows, count] = place.shape as [number, number];
+      const crcs = new Uint32Array(rows * count);
+      await readFully(file, new Uint8Array(crcs.buffer), place.start, path);
+      if (metadata.checksum !== String(crc32(new Uint8Array(crcs.buffer)))) throw damaged(path);
+      const columns = (metadata.columns ?? '').split(' ');
+      if (columns.length !== count || columns.some((name) => tensors.get(name)?.shape[0] !== rows)) throw damaged(path);
+      return new RowFileReader(path, file, tensors, columns, crcs, rows, metadata);
+    } catch (error) {
+      await file.close();
+      throw error;
+    }
+  }
+
+  /** Bytes of one row of a tensor. */
+  rowBytes(name: string): number {
+    const { dtype, shape } = this.places.get(name)!;
+    return tensorBytes({ dtype, shape: shape.slice(1) });
+  }
+
+  /** Fills `target` with one row of a tensor. @throws Failure `damaged-file` when the row is not what was written. */
+  read(name: string, row: number, target: Uint8Array): Promise<void> {
+    const { start } = this.places.get(name)!;
+    // The callback form: hundreds of rows are asked for at a time, and promises of FileHandle.read cost more than the read.
+    return new Promise((resolve, reject) => {
+      read(this.file.fd, target, 0, target.byteLength, start + row * target.byteLength, (error, bytesRead) => {
+        if (error) reject(error);
+        else if (bytesRead !== target.byteLength || !this.intact(name, row, target)) reject(damaged(this.path));
+        else resolve();
+      });
+    });
+  }
+
+  private intact(name: string, row: number, bytes: Uint8Array): boolean {
+    const index = row * this.columns.length + this.columns.indexOf(name);
+    if (this.checked[index]) return true;
+    this.checked[index] = 1;
+    return crc32(bytes) === this.crcs[index];
+  }
+
+  async close(): Promise<void> {
+    await this.file.close();
+  }
+}
+
+function damaged(path: string): Failure {
+  return new Failure(
+    'damaged-features',
+    `The feature file "${path}" is damaged: delete it, and it is extracted anew at the next start.`,
+  );
+}
