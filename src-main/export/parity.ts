@@ -1,0 +1,73 @@
+/** What two sets of logits may differ by: so much, or so much of the largest in-app logit. */
+export type Tolerance = { absolute: number } | { ofLargestLogit: number };
+
+/** Adaptor on the features that the app itself read. */
+export const ADAPTOR_TOLERANCE: Tolerance = { absolute: 1e-4 };
+/** Merged model from the pixels on. */
+export const MERGED_TOLERANCE: Tolerance = { ofLargestLogit: 1e-3 };
+
+/** An image whose most likely class is another one in the exported model. */
+export interface Top1Change {
+  index: number;
+  from: number;
+  to: number;
+  /** Of the in-app logits: the largest less the second largest. */
+  margin: number;
+}
+
+export interface Parity {
+  images: number;
+  /** Largest absolute difference of two logits; NaN or infinite where one of them is. */
+  maxAbsLogit: number;
+  top1Changes: Top1Change[];
+  /** The tolerance in logits. */
+  bound: number;
+  /** No difference above the bound, and no top-1 changed but where the margin is smaller than the bound. */
+  holds: boolean;
+}
+
+/**
+ * Compares an exported model's logits with the app's own, both [images, classes].
+ * @throws RangeError when the two do not have the same whole number of rows.
+ */
+export function compareLogits(
+  inApp: Float32Array,
+  exported: Float32Array,
+  classes: number,
+  tolerance: Tolerance,
+): Parity {
+  if (inApp.length !== exported.length || inApp.length % classes !== 0)
+    throw new RangeError(
+      `Logits of ${classes} classes should come in rows of as many: ${inApp.length} and ${exported.length} values were given.`,
+    );
+  let maxAbsLogit = 0;
+  let largest = 0;
+  for (let i = 0; i < inApp.length; i++) {
+    // Equal infinities have no difference, and are no agreement either: NaN, which then stays.
+    maxAbsLogit = Math.max(maxAbsLogit, Math.abs(inApp[i]! - exported[i]!));
+    largest = Math.max(largest, Math.abs(inApp[i]!));
+  }
+  const images = inApp.length / classes;
+  const bound = 'absolute' in tolerance ? tolerance.absolute : tolerance.ofLargestLogit * largest;
+  const top1Changes: Top1Change[] = [];
+  for (let index = 0; index < images; index++) {
+    const row = inApp.subarray(index * classes, (index + 1) * classes);
+    const from = firstLargest(row);
+    const to = firstLargest(exported.subarray(index * classes, (index + 1) * classes));
+    if (from !== to) top1Changes.push({ index, from, to, margin: marginOf(row, from) });
+  }
+  const holds = maxAbsLogit <= bound && top1Changes.every(({ margin }) => margin < bound);
+  return { images, maxAbsLogit, top1Changes, bound, holds };
+}
+
+function firstLargest(row: Float32Array): number {
+  let best = 0;
+  for (let i = 1; i < row.length; i++) if (row[i]! > row[best]!) best = i;
+  return best;
+}
+
+function marginOf(row: Float32Array, top: number): number {
+  let second = -Infinity;
+  for (let i = 0; i < row.length; i++) if (i !== top) second = Math.max(second, row[i]!);
+  return row[top]! - second;
+}
