@@ -1,0 +1,49 @@
+import { z } from 'zod';
+import { featureSetSchema } from '../features/feature-set.ts';
+import { configSchema, epochSchema, resultSchema } from './run-folder.ts';
+
+/* What the process that trains is told, and what it tells: plain data, checked on arrival. */
+
+const labelled = z.object({ features: featureSetSchema, labels: z.array(z.int().min(0)) });
+
+export const jobSchema = z.object({
+  config: configSchema,
+  /** Folder of the run. */
+  folder: z.string(),
+  ground: z.object({
+    layout: z.object({ tokens: z.int(), width: z.int(), prefix: z.int() }),
+    blocks: z.int(),
+    norm: z.object({ scale: z.instanceof(Float32Array), shift: z.instanceof(Float32Array), epsilon: z.number() }),
+    classes: z.int(),
+  }),
+  train: labelled,
+  val: labelled.nullable(),
+  test: labelled.nullable(),
+  /** Whether to go on from the run's checkpoint. */
+  resume: z.boolean(),
+});
+export type TrainingJob = z.infer<typeof jobSchema>;
+
+export const outcomeSchema = resultSchema
+  .pick({ epochs: true, loss: true, bestEpoch: true, val: true, test: true })
+  .extend({
+    seconds: z.number(),
+    peakRssBytes: z.number(),
+  });
+export type TrainingOutcome = z.infer<typeof outcomeSchema>;
+
+export const toTrainer = z.discriminatedUnion('kind', [
+  z.object({ kind: z.literal('train'), job: jobSchema }),
+  z.object({ kind: z.literal('stop') }),
+]);
+export type ToTrainer = z.infer<typeof toTrainer>;
+
+export const fromTrainer = z.discriminatedUnion('kind', [
+  z.object({ kind: z.literal('ready') }),
+  z.object({ kind: z.literal('progress'), done: z.number(), total: z.number() }),
+  z.object({ kind: z.literal('epoch'), metrics: epochSchema }),
+  z.object({ kind: z.literal('done'), outcome: outcomeSchema }),
+  z.object({ kind: z.literal('stopped') }),
+  z.object({ kind: z.literal('failed'), code: z.string(), message: z.string(), stack: z.string().optional() }),
+]);
+export type FromTrainer = z.infer<typeof fromTrainer>;

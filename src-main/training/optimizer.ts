@@ -1,0 +1,62 @@
+import type { Engine, Executable } from '../engine/program.ts';
+import { ADAM, updateProgram } from './programs.ts';
+import type { ParameterLayout } from './parameters.ts';
+
+/** AdamW's state and its compiled update. Two sets of buffers take turns: a graph may not write what it still reads. */
+export class Optimizer {
+  private spare: { parameters: Float32Array; mean: Float32Array; variance: Float32Array };
+  private readonly rates = new Float32Array(4);
+
+  private constructor(
+    private readonly update: Executable,
+    public parameters: Float32Array,
+    public mean: Float32Array,
+    public variance: Float32Array,
+  ) {
+    const { length } = parameters;
+    this.spare = {
+      parameters: new Float32Array(length),
+      mean: new Float32Array(length),
+      variance: new Float32Array(length),
+    };
+  }
+
+  static async create(
+    engine: Engine,
+    layout: ParameterLayout,
+    weightDecay: number,
+    start: { parameters: Float32Array; mean?: Float32Array; variance?: Float32Array },
+  ): Promise<Optimizer> {
+    const update = await engine.compile(updateProgram(layout, weightDecay));
+    return new Optimizer(
+      update,
+      start.parameters,
+      start.mean ?? new Float32Array(layout.size),
+      start.variance ?? new Float32Array(layout.size),
+    );
+  }
+
+  /**
+   * Applies a gradient.
+   * @param step from 0, for Adam's bias corrections
+   */
+  async apply(gradient: Float32Array, step: number, learningRates: { side: number; head: number }): Promise<void> {
+    this.rates.set([
+      learningRates.side,
+      learningRates.head,
+      1 / (1 - ADAM.beta1 ** (step + 1)),
+      1 / (1 - ADAM.beta2 ** (step + 1)),
+    ]);
+    const { spare } = this;
+    await this.update.run(
+      { parameters: this.parameters, gradient, mean: this.mean, variance: this.variance, rates: this.rates },
+      { parameters_out: spare.parameters, mean_out: spare.mean, variance_out: spare.variance },
+    );
+    this.spare = { parameters: this.parameters, mean: this.mean, variance: this.variance };
+    ({ parameters: this.parameters, mean: this.mean, variance: this.variance } = spare);
+  }
+
+  async close(): Promise<void> {
+    await this.update.dispose();
+  }
+}

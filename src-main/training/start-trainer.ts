@@ -1,0 +1,67 @@
+import { fork } from 'node:child_process';
+import { Failure } from '../base/failure.ts';
+import { forkEntry } from '../base/fork-entry.ts';
+import { fromTrainer, type ToTrainer, type TrainingJob, type TrainingOutcome } from './job.ts';
+import type { TrainingListener } from './train-network.ts';
+
+/**
+ * Trains a run in a process of its own, which has a memory figure of its own and whose end takes nobody along.
+ * @throws Failure with the trainer's sentence, or `trainer-died`; the signal's reason when stopped.
+ */
+export function trainInProcess(
+  job: TrainingJob,
+  { onProgress, onEpoch, signal }: TrainingListener = {},
+): Promise<TrainingOutcome> {
+  const { entry, execArgv } = forkEntry('./trainer-process', import.meta.url);
+  const child = fork(entry, { serialization: 'advanced', execArgv, stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+  const tell = (message: ToTrainer) => {
+    if (child.connected) child.send(message);
+  };
+  const stop = () => tell({ kind: 'stop' });
+  signal?.addEventListener('abort', stop);
+  return new Promise<TrainingOutcome>((resolve, reject) => {
+    child.on('message', (raw) => {
+      const message = fromTrainer.parse(raw);
+      switch (message.kind) {
+        case 'ready':
+          if (signal?.aborted) child.kill();
+          else tell({ kind: 'train', job });
+          break;
+        case 'progress':
+          onProgress?.(message.done, message.total);
+          break;
+        case 'epoch':
+          onEpoch?.(message.metrics);
+          break;
+        case 'done':
+          resolve(message.outcome);
+          break;
+        case 'stopped':
+          reject(stoppedBy(signal));
+          break;
+        case 'failed':
+          reject(
+            message.code === 'internal'
+              ? Object.assign(new Error(message.message), { stack: message.stack })
+              : new Failure(message.code, message.message),
+          );
+          break;
+      }
+    });
+    child.on('error', reject);
+    child.on('exit', (code, killedBy) => {
+      if (signal?.aborted) reject(stoppedBy(signal));
+      else
+        reject(
+          new Failure(
+            'trainer-died',
+            `The training process ended unexpectedly (${killedBy ?? `exit code ${code}`}): resume the run with --resume ${job.config.run}.`,
+          ),
+        );
+    });
+  }).finally(() => signal?.removeEventListener('abort', stop));
+}
+
+function stoppedBy(signal: AbortSignal | undefined): Error {
+  return signal?.reason instanceof Error ? signal.reason : new Error('Stopped.');
+}

@@ -1,0 +1,54 @@
+/** The process that trains: one job, then it ends. It stops cleanly when told to, or when its parent is gone. */
+import { Failure } from '../base/failure.ts';
+import { openEngine } from '../engine/open-engine.ts';
+import { DivergedError } from './epoch.ts';
+import { toTrainer, type FromTrainer } from './job.ts';
+import { trainNetwork } from './train-network.ts';
+
+const REPORT_EVERY_MS = 200;
+const stop = new AbortController();
+
+function tell(message: FromTrainer): void {
+  process.send?.(message);
+}
+
+process.on('disconnect', () => stop.abort());
+// Ctrl-C reaches the whole process group; the parent decides what it means.
+process.on('SIGINT', () => undefined);
+process.on('message', (raw) => {
+  const message = toTrainer.parse(raw);
+  if (message.kind === 'stop') stop.abort();
+  else
+    void train(message.job).finally(() => {
+      if (process.connected) process.disconnect();
+    });
+});
+tell({ kind: 'ready' });
+
+async function train(job: Parameters<typeof trainNetwork>[1]): Promise<void> {
+  let reported = 0;
+  try {
+    const engine = await openEngine(job.config.engine === 'eager' ? 'eager' : 'compiled', job.config.threads);
+    const outcome = await trainNetwork(engine, job, {
+      signal: stop.signal,
+      onEpoch: (metrics) => tell({ kind: 'epoch', metrics }),
+      onProgress: (done, total) => {
+        const now = performance.now();
+        if (now - reported < REPORT_EVERY_MS && done < total) return;
+        reported = now;
+        tell({ kind: 'progress', done, total });
+      },
+    });
+    tell({ kind: 'done', outcome });
+  } catch (error) {
+    tell(stop.signal.aborted ? { kind: 'stopped' } : failed(error));
+  }
+}
+
+function failed(error: unknown): FromTrainer {
+  if (error instanceof DivergedError)
+    return { kind: 'failed', code: 'diverged', message: `${error.message} Lower the learning rate with --lr.` };
+  if (error instanceof Failure) return { kind: 'failed', code: error.code, message: error.message };
+  const message = error instanceof Error ? error.message : String(error);
+  return { kind: 'failed', code: 'internal', message, stack: error instanceof Error ? error.stack : undefined };
+}
