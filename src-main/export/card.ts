@@ -1,0 +1,207 @@
+import type { Preprocessing } from '../backbone/preprocessing.ts';
+import { mapName } from '../backbone/surgery.ts';
+import type { BaseMap, TokenLayout } from '../methods/network.ts';
+import type { Score } from '../training/run-folder.ts';
+import type { Method, Settings } from '../training/settings.ts';
+
+/** What an export says about itself, in its card and in its models' metadata. */
+export interface Card {
+  run: string;
+  /** When the run was started, ISO 8601. */
+  created: string;
+  dataset: string;
+  classes: readonly string[];
+  settings: Settings;
+  /** Trained parameters without the head, and those of the head. */
+  parameters: number;
+  headParameters: number;
+  val: Score | null;
+  test: Score | null;
+  backbone: { name: string; sha256: string };
+  preprocessing: Preprocessing;
+  layout: TokenLayout;
+  maps: readonly BaseMap[];
+  usesBase: boolean;
+  scales: readonly number[];
+}
+
+/** Models that an export may hold. */
+export type Form = 'adaptor' | 'merged';
+
+const METHOD_NAMES: Readonly<Record<Method, string>> = {
+  linear: 'linear probing',
+  last: 'LAST (Low-rank Attention Side-Tuning, arXiv 2402.04009)',
+  miet: 'MIET (Minimal Interaction Edge Tuning, arXiv 2406.17559)',
+};
+
+/** The card as key and JSON (or plain text) for a model's metadata. */
+export function cardMetadata(card: Card): Record<string, string> {
+  return {
+    labels: JSON.stringify(card.classes),
+    preprocessing: JSON.stringify(card.preprocessing),
+    provenance: JSON.stringify(provenanceOf(card)),
+    method: card.settings.method,
+    pool: card.settings.pool,
+    settings: JSON.stringify(card.settings),
+  };
+}
+
+function provenanceOf({ run, created, dataset, backbone, val, test }: Card): Record<string, unknown> {
+  return {
+    tool: 'Sidetune Studio',
+    run,
+    created,
+    dataset,
+    backbone: backbone.name,
+    backboneSha256: backbone.sha256,
+    val,
+    test,
+  };
+}
+
+/** The export's README.md. */
+export function cardText(card: Card, forms: readonly Form[]): string {
+  const sections = [
+    summary(card),
+    forms.includes('merged') ? mergedSection(card) : '',
+    forms.includes('adaptor') ? adaptorSection(card) : '',
+    preprocessingSection(card.preprocessing),
+    usage(card, forms),
+    origin(card),
+  ];
+  return `${sections.filter((section) => section !== '').join('\n\n')}\n`;
+}
+
+function summary({ dataset, classes, settings, backbone, parameters, headParameters, val, test }: Card): string {
+  const scores = [
+    ['validation', val],
+    ['test', test],
+  ] as const;
+  const given = Object.entries(settings).filter(([name, value]) => value !== null && name !== 'method');
+  return `# ${inline(dataset)}: image classifier, ${settings.method}
+
+Classifies one image into one of ${classes.length} classes (labels.txt, in the order of the logits). It was made by ${METHOD_NAMES[settings.method]}
+on the intermediate features of a frozen Vision Transformer, ${inline(backbone.name)}, with ${parameters.toLocaleString('en-US')} trained parameters beside it and
+${headParameters.toLocaleString('en-US')} in the head.
+
+| split | top-1 | mean per-class recall |
+|---|---|---|
+${scores.map(([name, score]) => `| ${name} | ${percent(score?.top1)} | ${percent(score?.macro)} |`).join('\n')}
+
+Settings: ${given.map(([name, value]) => `${name} ${String(value)}`).join(', ')}.`;
+}
+
+function mergedSection({ classes, preprocessing: { width, height } }: Card): string {
+  return `## merged.onnx: the whole classifier
+
+| | name | type | shape |
+|---|---|---|---|
+| input | \`pixel_values\` | float32 | [batch, 3, ${height}, ${width}] |
+| output | \`logits\` | float32 | [batch, ${classes.length}] |`;
+}
+
+function adaptorSection({
+  classes,
+  layout: { tokens, width, prefix },
+  maps,
+  usesBase,
+  scales,
+  settings,
+}: Card): string {
+  const rows: string[] = [];
+  if (maps.length > 0) rows.push(`| input | \`features\` | float16 | [batch, ${maps.length}, ${tokens}, ${width}] |`);
+  if (usesBase) rows.push(`| input | \`base\` | float32 | [batch, ${width}] |`);
+  rows.push(`| output | \`logits\` | float32 | [batch, ${classes.length}] |`);
+  const notes: string[] = [];
+  if (maps.length > 0)
+    notes.push(
+      `\`features\` holds sums of the frozen ViT's block outputs (z_0 is the embedding), ${mapMeaning(maps)}, each divided by its
+scale (${scales.join(', ')}) and rounded to half precision; the model multiplies by the scales itself.`,
+    );
+  if (usesBase)
+    notes.push(
+      settings.pool === 'cls'
+        ? '`base` is the CLS row of the last block, before the final LayerNorm.'
+        : `\`base\` is the mean of the patch tokens (all but the first ${prefix}) of the last block, before the final LayerNorm.`,
+    );
+  return `## adaptor.onnx: the side network alone
+
+| | name | type | shape |
+|---|---|---|---|
+${rows.join('\n')}
+
+${notes.join('\n')}`;
+}
+
+function mapMeaning(maps: readonly BaseMap[]): string {
+  const [first] = maps;
+  const names = maps.map(mapName).join(', ');
+  if (first?.kind === 'S') return `S_${first.index} = z_0 + z_1 + ... + z_${first.index}`;
+  const group = first?.group ?? 1;
+  return group === 1
+    ? `P_i = z_0 + z_1 + ... + z_i for i = 1 to ${maps.length} (${names})`
+    : `P_i = z_0 + z_${group} + z_${2 * group} + ... + z_(${group} i) for i = 1 to ${maps.length} (${names})`;
+}
+
+function preprocessingSection({ width, height, mean, std, fit, cropPct, interpolation }: Preprocessing): string {
+  const resize =
+    fit === 'squash'
+      ? `resize to ${width} x ${height} pixels whatever its shape`
+      : `resize so that the shorter side is ${Math.floor(Math.min(width, height) / cropPct)} pixels, cut out the centre ${width} x ${height}`;
+  return `## Pixels
+
+Take the image upright, in RGB, on white where it is transparent; ${resize} (${interpolation}, antialiased, as Pillow does it);
+scale to [0, 1], subtract mean [${mean.join(', ')}] and divide by standard deviation [${std.join(', ')}], red first;
+channels before rows. preprocessing.json says the same, and so does the metadata of each model.`;
+}
+
+function usage(card: Card, forms: readonly Form[]): string {
+  const { layout, maps, usesBase, preprocessing } = card;
+  const merged = forms.includes('merged');
+  const file = merged ? 'merged.onnx' : 'adaptor.onnx';
+  const names = merged ? ['pixel_values'] : [...(maps.length > 0 ? ['features'] : []), ...(usesBase ? ['base'] : [])];
+  const shapes: Readonly<Record<string, string>> = {
+    pixel_values: `[1, 3, ${preprocessing.height}, ${preprocessing.width}]`,
+    features: `[1, ${maps.length}, ${layout.tokens}, ${layout.width}]`,
+    base: `[1, ${layout.width}]`,
+  };
+  const python = names.map((name) => `"${name}": ${name}`).join(', ');
+  const javascript = names
+    .map(
+      (name) => `${name}: new ort.Tensor('${name === 'features' ? 'float16' : 'float32'}', ${name}, ${shapes[name]!})`,
+    )
+    .join(', ');
+  return `## Use
+
+\`\`\`python
+import onnxruntime as ort
+labels = open("labels.txt", encoding="utf-8").read().rstrip("\\n").split("\\n")
+session = ort.InferenceSession("${file}")
+logits = session.run(["logits"], {${python}})[0]  # ${names.map((name) => `${name} ${shapes[name]!}`).join(', ')}
+print([labels[index] for index in logits.argmax(1)])
+\`\`\`
+
+\`\`\`js
+import * as ort from 'onnxruntime-node'; // in a browser: onnxruntime-web
+const session = await ort.InferenceSession.create('${file}');
+const feeds = { ${javascript} };
+const { logits } = await session.run(feeds);
+console.log(logits.data.indexOf(Math.max(...logits.data))); // the line in labels.txt, from 0
+\`\`\``;
+}
+
+function origin({ run, created, dataset, backbone }: Card): string {
+  return `## Origin and licence
+
+Run ${inline(run)} of ${created}, dataset ${inline(dataset)}, backbone ${inline(backbone.name)} (sha256 ${backbone.sha256}).
+Made with Sidetune Studio. The backbone keeps its own licence, which holds for merged.onnx too since its weights are
+inside; the dataset's licence may bear on the trained parameters.`;
+}
+
+const percent = (fraction: number | undefined): string =>
+  fraction === undefined ? 'not measured' : `${(100 * fraction).toFixed(2)} %`;
+
+/** A name on one line, without what Markdown would read as markup. */
+function inline(text: string): string {
+  return text.replaceAll(/\s+/g, ' ').replaceAll(/([\\`*_[\]<>|])/g, '\\$1');
+}

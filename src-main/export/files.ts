@@ -1,0 +1,66 @@
+import { mkdir, stat } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { Failure } from '../base/failure.ts';
+import { writeFileAtomic } from '../workspace/atomic.ts';
+import { cardText, type Card, type Form } from './card.ts';
+
+export const FORMS: readonly Form[] = ['adaptor', 'merged'];
+
+/** An export's models, encoded, by form. */
+export type EncodedModels = Partial<Record<Form, Uint8Array>>;
+
+export const fileOf = (form: Form): string => `${form}.onnx`;
+
+/**
+ * Makes the folder of an export, or says why it cannot be one.
+ * @throws Failure `bad-out` where it is no folder, cannot be made, or holds a model of an earlier export that this one
+ * does not replace and that would then lie beside the wrong labels.
+ * @returns its absolute path
+ */
+export async function prepareFolder(out: string, forms: readonly Form[]): Promise<string> {
+  const folder = resolve(out);
+  try {
+    await mkdir(folder, { recursive: true });
+  } catch (error) {
+    throw new Failure('bad-out', `The folder "${folder}" cannot be made: choose another with --out.`, { cause: error });
+  }
+  for (const form of FORMS.filter((each) => !forms.includes(each))) {
+    const left = await stat(join(folder, fileOf(form))).then(
+      () => true,
+      () => false,
+    );
+    if (left)
+      throw new Failure(
+        'bad-out',
+        `"${folder}" holds the ${fileOf(form)} of an earlier export, which would no longer match its labels: remove it or choose another folder with --out.`,
+      );
+  }
+  return folder;
+}
+
+/**
+ * Writes an export: the models given, labels.txt (a class a line), preprocessing.json and README.md. Each file is
+ * written whole or not at all.
+ * @returns absolute paths of the files written
+ * @throws Failure `bad-out`, `disk-full`
+ */
+export async function writeExport(out: string, models: EncodedModels, card: Card): Promise<string[]> {
+  const forms = FORMS.filter((form) => models[form]);
+  const folder = await prepareFolder(out, forms);
+  const contents: [string, string | Uint8Array][] = [
+    ...forms.map((form): [string, Uint8Array] => [fileOf(form), models[form]!]),
+    ['labels.txt', card.classes.map((label) => `${oneLine(label)}\n`).join('')],
+    ['preprocessing.json', `${JSON.stringify(card.preprocessing, null, 2)}\n`],
+    ['README.md', cardText(card, forms)],
+  ];
+  const files: string[] = [];
+  for (const [name, content] of contents) {
+    const path = join(folder, name);
+    await writeFileAtomic(path, content);
+    files.push(path);
+  }
+  return files;
+}
+
+/** A folder's name, and so a class's, may hold a line break; the models' metadata has it as it is. */
+const oneLine = (label: string): string => label.replaceAll(/[\r\n]+/g, ' ');

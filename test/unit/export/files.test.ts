@@ -1,0 +1,97 @@
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { Failure } from '../../../src-main/base/failure.ts';
+import { cardMetadata, cardText } from '../../../src-main/export/card.ts';
+import { writeExport } from '../../../src-main/export/files.ts';
+import { someCard } from './card.ts';
+
+const adaptor = Uint8Array.of(1, 2, 3);
+const merged = Uint8Array.of(4, 5);
+
+describe('the files of an export', () => {
+  let folder: string;
+  beforeEach(async () => (folder = await mkdtemp(join(tmpdir(), 'sidetune-export-'))));
+  afterEach(() => rm(folder, { recursive: true }));
+
+  it('are the models, labels, preprocessing and card, and nothing else', async () => {
+    const out = join(folder, 'deep/er');
+    const files = await writeExport(out, { adaptor, merged }, someCard());
+    const names = ['adaptor.onnx', 'merged.onnx', 'labels.txt', 'preprocessing.json', 'README.md'];
+    expect(files).toEqual(names.map((name) => join(out, name)));
+    expect((await readdir(out)).sort()).toEqual(names.sort());
+    expect(new Uint8Array(await readFile(join(out, 'merged.onnx')))).toEqual(merged);
+    expect(await readFile(join(out, 'labels.txt'), 'utf8')).toBe('circle\na "b", c\ntwo lines\ngröße\nx\n');
+    expect(JSON.parse(await readFile(join(out, 'preprocessing.json'), 'utf8'))).toEqual(someCard().preprocessing);
+  });
+
+  it('are one model where one form is asked for, and a second export replaces the first', async () => {
+    await writeExport(folder, { adaptor }, someCard());
+    await writeExport(folder, { adaptor: merged }, someCard({ classes: ['a', 'b'] }));
+    expect(await readdir(folder)).not.toContain('merged.onnx');
+    expect(new Uint8Array(await readFile(join(folder, 'adaptor.onnx')))).toEqual(merged);
+    expect(await readFile(join(folder, 'labels.txt'), 'utf8')).toBe('a\nb\n');
+  });
+
+  it('never lie beside a model of another export', async () => {
+    await writeExport(folder, { adaptor, merged }, someCard());
+    await expect(writeExport(folder, { adaptor }, someCard({ classes: ['a'] }))).rejects.toThrow(
+      /merged\.onnx of an earlier export/,
+    );
+    expect(await readFile(join(folder, 'labels.txt'), 'utf8')).toContain('circle');
+  });
+
+  it('cannot go where a file is', async () => {
+    const path = join(folder, 'file');
+    await writeFile(path, '');
+    await expect(writeExport(path, { adaptor }, someCard())).rejects.toThrow(Failure);
+  });
+});
+
+describe('the card', () => {
+  it('says shapes, scores, preprocessing and licence', () => {
+    const text = cardText(someCard(), ['adaptor', 'merged']);
+    for (const phrase of [
+      '[batch, 4, 17, 24]',
+      '[batch, 24]',
+      '[batch, 3, 32, 32]',
+      '[batch, 5]',
+      '91.25 %',
+      'not measured',
+      'rank 3',
+      '[0.5, 0.4, 0.3]',
+      '[0.5, 0.25, 0.2]',
+      'keeps its own licence',
+      'ab'.repeat(32),
+      'scale (1, 1, 2, 2)',
+    ])
+      expect(text.replaceAll('\n', ' ')).toContain(phrase);
+  });
+
+  it('speaks of the models that are there, and of the inputs that they have', () => {
+    expect(cardText(someCard(), ['adaptor'])).not.toContain('pixel_values');
+    expect(cardText(someCard(), ['merged'])).not.toContain('`features`');
+    const linear = cardText(someCard({ maps: [], scales: [] }), ['adaptor']);
+    expect(linear).not.toContain('features`');
+    expect(linear).toContain('{"base": base}');
+    const miet = cardText(someCard({ maps: [{ kind: 'S', index: 3 }], scales: [1], usesBase: false }), ['adaptor']);
+    expect(miet).toContain('S_3 = z_0 + z_1 + ... + z_3');
+    expect(miet).not.toContain('`base`');
+  });
+
+  it('keeps awkward names out of its markup', () => {
+    expect(cardText(someCard({ dataset: 'a\n# b|c' }), ['merged'])).toContain('# a # b\\|c: image classifier');
+  });
+
+  it('puts labels, preprocessing and provenance into metadata as JSON', () => {
+    const metadata = cardMetadata(someCard());
+    expect(JSON.parse(metadata.labels!)).toEqual(someCard().classes);
+    expect(JSON.parse(metadata.preprocessing!)).toEqual(someCard().preprocessing);
+    expect(JSON.parse(metadata.provenance!)).toMatchObject({
+      run: someCard().run,
+      dataset: 'shapes',
+      backboneSha256: 'ab'.repeat(32),
+    });
+  });
+});
