@@ -1,0 +1,92 @@
+import type { Command } from 'commander';
+import { Option } from 'commander';
+import { z } from 'zod';
+import type { BackboneDescription } from '../../studio/contract.ts';
+import { checkFlags, realNumber, threeNumbers, wholeNumber } from '../flags.ts';
+import { grouped, table } from '../format.ts';
+import type { Session } from '../session.ts';
+
+const addFlags = z.object({
+  name: z.string().optional(),
+  size: wholeNumber('--size', { min: 1 }).optional(),
+  mean: threeNumbers('--mean').optional(),
+  std: threeNumbers('--std', { above: 0 }).optional(),
+  fit: z.enum(['squash', 'crop']).optional(),
+  cropPct: realNumber('--crop-pct', { above: 0, max: 1 }).optional(),
+  interpolation: z.enum(['bicubic', 'bilinear']).optional(),
+});
+
+export function addBackboneCommands(program: Command, session: Session): void {
+  const backbones = program.command('backbones').description('frozen Vision Transformers, as ONNX files');
+
+  backbones
+    .command('add')
+    .description('take a plain ViT into the workspace; its blocks are found in the graph')
+    .argument('<file.onnx>')
+    .option('--name <name>', "its name in the workspace (default: the file's)")
+    .option('--size <pixels>', 'side of the images it takes, to be told early if the file says otherwise')
+    .option('--mean <r,g,b>', 'subtracted from channels in 0 to 1 (default: 0.5,0.5,0.5)')
+    .option('--std <r,g,b>', 'what the difference is divided by (default: 0.5,0.5,0.5)')
+    .addOption(new Option('--fit <fit>', 'how images get its size (default: squash)').choices(['squash', 'crop']))
+    .option('--crop-pct <fraction>', 'with --fit crop: side of the centre crop over the shorter side (default: 1)')
+    .addOption(
+      new Option('--interpolation <kind>', 'when resizing (default: bicubic)').choices(['bicubic', 'bilinear']),
+    )
+    .action(async (file: string, options: unknown) => {
+      const { name, ...preprocessing } = checkFlags(addFlags, options);
+      const { addBackbone } = await import('../../studio/backbones.ts');
+      const added = await addBackbone(await session.workspace(), { file, name, preprocessing });
+      session.answer(added, describe(added));
+    });
+
+  backbones
+    .command('list')
+    .description('the backbones of the workspace')
+    .action(async () => {
+      const { listBackbones } = await import('../../studio/backbones.ts');
+      const all = await listBackbones(await session.workspace());
+      session.answer({ backbones: all }, all.length === 0 ? nothing : overview(all));
+    });
+
+  backbones
+    .command('inspect')
+    .description('blocks, width, tokens, prefix tokens and the taps found')
+    .argument('<name>', 'of a backbone in the workspace, or the path of an ONNX file, which is not added')
+    .action(async (name: string) => {
+      const { inspectBackbone } = await import('../../studio/backbones.ts');
+      const description = await inspectBackbone(await session.workspace(), name);
+      session.answer(description, describe(description));
+    });
+}
+
+const nothing = 'No backbones yet: add one with "sidetune backbones add FILE.onnx".';
+
+function overview(all: readonly BackboneDescription[]): string {
+  return table(
+    ['NAME', 'BLOCKS>', 'WIDTH>', 'TOKENS>', 'PARAMETERS>', 'IMAGES'],
+    all.map(({ name, blocks, width, tokens, parameters, preprocessing }) => [
+      name,
+      grouped(blocks),
+      grouped(width),
+      grouped(tokens),
+      grouped(parameters),
+      `${preprocessing.width} x ${preprocessing.height}`,
+    ]),
+  );
+}
+
+function describe(backbone: BackboneDescription): string {
+  const { name, blocks, width, tokens, prefix, heads, parameters, taps, preprocessing } = backbone;
+  const { mean, std, fit, cropPct, interpolation } = preprocessing;
+  return [
+    name,
+    `  blocks       ${blocks}`,
+    `  width        ${width}`,
+    `  tokens       ${tokens}, ${prefix} of them prefix tokens`,
+    `  heads        ${heads ?? 'not known'}`,
+    `  parameters   ${grouped(parameters)}`,
+    `  images       ${preprocessing.width} x ${preprocessing.height}, ${fit === 'crop' ? `crop ${cropPct}` : fit}, ${interpolation}`,
+    `  channels     mean ${mean.join(', ')}; std ${std.join(', ')}`,
+    `  taps         ${taps.join('\n               ')}`,
+  ].join('\n');
+}

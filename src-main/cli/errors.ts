@@ -1,0 +1,69 @@
+/** How a command ends when it does not succeed: one sentence, an exit code, and a log where it was our fault. */
+import { mkdir, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { inspect } from 'node:util';
+import { CommanderError } from 'commander';
+import { Failure } from '../base/failure.ts';
+
+export const EXIT = { done: 0, failed: 1, usage: 2, interrupted: 130 } as const;
+
+export interface Ending {
+  exitCode: number;
+  code: string;
+  message: string;
+}
+
+/** A wrong command line as one sentence, with commander's suggestion. */
+export function usageSentence(message: string): string {
+  const text = message
+    .replace(/^error: /, '')
+    .replaceAll(/\s*\n\s*/g, ' ')
+    .replace(/ \(Did you mean (one of )?(.*?)\?\)$/, ': did you mean $1$2?')
+    .trim();
+  const sentence = text.charAt(0).toUpperCase() + text.slice(1);
+  return /[.?!]$/.test(sentence) ? sentence : `${sentence}.`;
+}
+
+/**
+ * What to say and how to exit.
+ * @param interrupted what to say when the user stopped the command; undefined when nobody did
+ * @param log keeps the whole error and returns where
+ */
+export async function describeEnding(
+  error: unknown,
+  interrupted: string | undefined,
+  log: (error: unknown) => Promise<string>,
+): Promise<Ending> {
+  if (interrupted !== undefined) return { exitCode: EXIT.interrupted, code: 'interrupted', message: interrupted };
+  if (error instanceof CommanderError)
+    return { exitCode: EXIT.usage, code: 'usage', message: usageSentence(error.message) };
+  if (error instanceof Failure)
+    return { exitCode: error.code === 'usage' ? EXIT.usage : EXIT.failed, code: error.code, message: error.message };
+  const [what] = (error instanceof Error ? error.message : String(error)).split('\n');
+  const message = `Internal error: ${what || 'it says nothing more'} (the whole of it is in "${await log(error)}").`;
+  return { exitCode: EXIT.failed, code: 'internal', message };
+}
+
+/** Writes an error with its stack to a file of its own under `folder`, else under the system's temporary folder. */
+export async function writeLog(folder: string, error: unknown, commandLine: readonly string[]): Promise<string> {
+  const name = `sidetune-${new Date().toISOString().replaceAll(/[:.]/g, '-')}-${process.pid}.log`;
+  const text = [
+    `time: ${new Date().toISOString()}`,
+    `command: ${JSON.stringify(commandLine)}`,
+    `node ${process.version}, ${process.platform} ${process.arch}`,
+    '',
+    inspect(error, { depth: 6 }),
+    '',
+  ].join('\n');
+  for (const place of [folder, tmpdir()]) {
+    try {
+      await mkdir(place, { recursive: true });
+      await writeFile(join(place, name), text);
+      return join(place, name);
+    } catch {
+      // A workspace that cannot be written to may be what the error is about.
+    }
+  }
+  return 'no file: neither the workspace nor the temporary folder can be written to';
+}

@@ -1,0 +1,64 @@
+/** What a user typed, checked: a wrong flag is one sentence that names it. */
+import { z } from 'zod';
+import { Failure } from '../base/failure.ts';
+
+export interface Bounds {
+  min?: number;
+  max?: number;
+  /** Exclusive bounds. */
+  above?: number;
+  below?: number;
+}
+
+const DECIMAL = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
+
+/** A whole number, as typed after `flag`. */
+export function wholeNumber(flag: string, bounds: Bounds = {}) {
+  return numberFlag(flag, 'a whole number', bounds, Number.isSafeInteger);
+}
+
+/** A number, as typed after `flag`: 0.001 or 1e-3. */
+export function realNumber(flag: string, bounds: Bounds = {}) {
+  return numberFlag(flag, 'a number', bounds, Number.isFinite);
+}
+
+function numberFlag(flag: string, kind: string, bounds: Bounds, fits: (value: number) => boolean) {
+  const { min = -Infinity, max = Infinity, above = -Infinity, below = Infinity } = bounds;
+  return z.string().transform((text, context) => {
+    const value = DECIMAL.test(text.trim()) ? Number(text) : NaN;
+    if (fits(value) && value >= min && value <= max && value > above && value < below) return value;
+    context.addIssue(`${flag} takes ${kind}${boundsInWords(bounds)}, not "${text}".`);
+    return z.NEVER;
+  });
+}
+
+function boundsInWords({ min, max, above, below }: Bounds): string {
+  const words: string[] = [];
+  if (min !== undefined && max !== undefined) return ` from ${min} to ${max}`;
+  if (min !== undefined) words.push(`of at least ${min}`);
+  if (above !== undefined) words.push(`above ${above}`);
+  if (max !== undefined) words.push(`at most ${max}`);
+  if (below !== undefined) words.push(`below ${below}`);
+  return words.length > 0 ? ` ${words.join(' and ')}` : '';
+}
+
+/** Three numbers between commas: one for each colour channel. */
+export function threeNumbers(flag: string, bounds: Bounds = {}) {
+  const one = realNumber(flag, bounds);
+  return z.string().transform((text, context): [number, number, number] => {
+    const parts = text.split(',').map((part) => one.safeParse(part.trim()));
+    const [red, green, blue] = parts.map((part) => part.data);
+    if (parts.length === 3 && red !== undefined && green !== undefined && blue !== undefined) return [red, green, blue];
+    context.addIssue(
+      `${flag} takes three numbers${boundsInWords(bounds)} between commas, such as 0.5,0.5,0.5, not "${text}".`,
+    );
+    return z.NEVER;
+  });
+}
+
+/** The options through the schema. @throws Failure `usage` with the schema's first complaint */
+export function checkFlags<T>(schema: z.ZodType<T>, options: unknown): T {
+  const result = schema.safeParse(options);
+  if (result.success) return result.data;
+  throw new Failure('usage', result.error.issues[0]?.message ?? 'The flags do not fit together.');
+}

@@ -1,0 +1,32 @@
+/** The command line: all commands and what holds for each of them. */
+import { readFileSync } from 'node:fs';
+import { Command } from 'commander';
+import { z } from 'zod';
+import { addBackboneCommands } from './commands/backbones.ts';
+import { addDatasetCommands } from './commands/datasets.ts';
+import { addDoctorCommand } from './commands/doctor.ts';
+import { addRunCommands } from './commands/runs.ts';
+import type { Session } from './session.ts';
+
+/** Builds the commands; parsing throws CommanderError for a wrong command line and never ends the process. */
+export function buildProgram(session: (program: Command) => Session): Command {
+  const program = new Command('sidetune')
+    .description('Fine-tune image classifiers by side-tuning a frozen Vision Transformer (LAST, MIET).')
+    .version(ownVersion())
+    .option('--workspace <dir>', 'where everything is kept (default: SIDETUNE_HOME, else ~/Sidetune)')
+    .option('--json', 'print one JSON object as the last line; progress goes to stderr')
+    .exitOverride()
+    // Errors are said once, by whoever catches them.
+    .configureOutput({ outputError: () => undefined });
+  const current = session(program);
+  addDatasetCommands(program, current);
+  addBackboneCommands(program, current);
+  addRunCommands(program, current);
+  addDoctorCommand(program, current);
+  return program;
+}
+
+function ownVersion(): string {
+  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
+  return z.object({ version: z.string() }).parse(JSON.parse(text)).version;
+}

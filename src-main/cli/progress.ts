@@ -1,0 +1,109 @@
+/** How far a task is, on stderr: one line that is rewritten on a terminal, now and then a line of its own elsewhere. */
+import type { Progress } from '../base/progress.ts';
+import { duration, grouped, percent } from './format.ts';
+
+/** What is known of an epoch of training. */
+export interface EpochReport {
+  epoch: number;
+  loss: number;
+  val: { top1: number } | null;
+}
+
+/** Where lines go: process.stderr, or a test's stand-in. */
+export interface ProgressStream {
+  readonly isTTY?: boolean;
+  readonly columns?: number;
+  write(text: string): unknown;
+}
+
+const REWRITE_MS = 100;
+const LINE_MS = 5000;
+
+interface Pace {
+  task: string;
+  startedAt: number;
+  /** Units done at the first report: they took no time that we saw. */
+  startedWith: number;
+  done: number;
+}
+
+export class ProgressPrinter {
+  private pace: Pace | undefined;
+  private epochsSince = 0;
+  private firstEpoch = 0;
+  private lastEpoch = '';
+  /** The newest line that was held back. */
+  private pending = '';
+  private shown = false;
+  private printedAt: number;
+
+  constructor(
+    private readonly stream: ProgressStream,
+    private readonly now: () => number = () => performance.now(),
+  ) {
+    // Into a file, what is done in a moment is said once, at its end.
+    this.printedAt = stream.isTTY ? -Infinity : now();
+  }
+
+  /** One report of a task; the first one of a task starts its clock. */
+  report({ task, done, total, unit }: Progress): void {
+    if (this.pace?.task !== task || done < this.pace.done) {
+      this.finish();
+      this.pace = { task, startedAt: this.now(), startedWith: Math.max(0, done - 1), done };
+    }
+    this.pace.done = done;
+    const seconds = (this.now() - this.pace.startedAt) / 1000;
+    const rate = seconds > 0.2 ? (done - this.pace.startedWith) / seconds : 0;
+    const parts = [`${task}: ${grouped(done)}/${grouped(total)} ${unit}`];
+    if (rate > 0) parts.push(`${rate >= 10 ? grouped(Math.round(rate)) : rate.toFixed(1)}/s`);
+    if (rate > 0 && done < total) parts.push(`${duration((total - done) / rate)} left`);
+    if (this.lastEpoch !== '') parts.push(this.lastEpoch);
+    this.show(parts.join(', '), done >= total);
+  }
+
+  /** One epoch of `epochs` is done. */
+  epoch({ epoch, loss, val }: EpochReport, epochs: number): void {
+    if (this.lastEpoch === '') {
+      this.epochsSince = this.now();
+      this.firstEpoch = epoch;
+    }
+    const scores = `loss ${loss.toFixed(4)}, val top-1 ${percent(val?.top1)}`;
+    this.lastEpoch = `epoch ${epoch}/${epochs}: ${scores}`;
+    const past = epoch - this.firstEpoch;
+    const left = past > 0 ? ((this.now() - this.epochsSince) / 1000 / past) * (epochs - epoch) : undefined;
+    const last = epoch >= epochs;
+    this.show(left === undefined || last ? this.lastEpoch : `${this.lastEpoch}, ${duration(left)} left`, last);
+    if (last) this.lastEpoch = '';
+  }
+
+  /** Leaves the cursor at the start of a line, so that other text may follow; the task may go on. */
+  finish(): void {
+    if (this.stream.isTTY) {
+      if (this.pending !== '') this.rewrite(this.pending);
+      if (this.shown) this.stream.write('\n');
+      this.shown = false;
+    }
+    this.pending = '';
+  }
+
+  private show(line: string, last: boolean): void {
+    const due = this.now() - this.printedAt >= (this.stream.isTTY ? REWRITE_MS : LINE_MS);
+    if (!due && !last) {
+      this.pending = line;
+      return;
+    }
+    this.pending = '';
+    this.printedAt = this.now();
+    if (!this.stream.isTTY) this.stream.write(`${line}\n`);
+    else {
+      this.rewrite(line);
+      if (last) this.finish();
+    }
+  }
+
+  private rewrite(line: string): void {
+    const room = Math.max(20, (this.stream.columns ?? 80) - 1);
+    this.stream.write(`\r\u001b[2K${line.length > room ? `${line.slice(0, room - 1)}…` : line}`);
+    this.shown = true;
+  }
+}

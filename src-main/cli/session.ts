@@ -1,0 +1,60 @@
+/** One start of the command: where output goes, how it is stopped, and the workspace. */
+import type { Progress, TaskOptions } from '../base/progress.ts';
+import { Workspace } from '../studio/contract.ts';
+import { ProgressPrinter } from './progress.ts';
+import type { ProgressStream } from './progress.ts';
+
+export interface GlobalOptions {
+  workspace?: string;
+  json?: boolean;
+}
+
+export interface Streams {
+  stdout: { write(text: string): unknown };
+  stderr: ProgressStream;
+}
+
+export class Session {
+  readonly progress: ProgressPrinter;
+  /** What the process will end with when the command returns. */
+  exitCode = 0;
+  /** What to tell someone who stopped the command. */
+  whenInterrupted = 'Interrupted; the same command starts over.';
+  private opened: Promise<Workspace> | undefined;
+
+  constructor(
+    private readonly streams: Streams,
+    readonly signal: AbortSignal,
+    /** Read late: flags are known once the command line has been parsed. */
+    private readonly globals: () => GlobalOptions,
+  ) {
+    this.progress = new ProgressPrinter(streams.stderr);
+  }
+
+  get json(): boolean {
+    return this.globals().json === true;
+  }
+
+  /** The workspace of --workspace, else the usual one; made where there is none. */
+  workspace(): Promise<Workspace> {
+    this.opened ??= Workspace.open(this.globals().workspace);
+    return this.opened;
+  }
+
+  /** For a long task: its progress goes to stderr, and Ctrl-C stops it. */
+  task(): TaskOptions {
+    return { signal: this.signal, onProgress: (progress: Progress) => this.progress.report(progress) };
+  }
+
+  /** What a command has to say at its end: a JSON object on one line with --json, else words. */
+  answer(json: object, words: string): void {
+    this.progress.finish();
+    this.streams.stdout.write(`${this.json ? JSON.stringify(json) : words}\n`);
+  }
+
+  /** A sentence that is no part of the answer. */
+  remark(sentence: string): void {
+    this.progress.finish();
+    this.streams.stderr.write(`${sentence}\n`);
+  }
+}
