@@ -4,7 +4,8 @@ import { configSchema, epochSchema, resultSchema } from './run-folder.ts';
 
 /* What the process that trains is told, and what it tells: plain data, checked on arrival. */
 
-const labelled = z.object({ features: featureSetSchema, labels: z.array(z.int().min(0)) });
+const floats = z.custom<Float32Array>((value) => value instanceof Float32Array);
+const labelled = z.object({ features: featureSetSchema, labels: z.array(z.int().min(0)).readonly() });
 
 export const jobSchema = z.object({
   config: configSchema,
@@ -13,7 +14,7 @@ export const jobSchema = z.object({
   ground: z.object({
     layout: z.object({ tokens: z.int(), width: z.int(), prefix: z.int() }),
     blocks: z.int(),
-    norm: z.object({ scale: z.instanceof(Float32Array), shift: z.instanceof(Float32Array), epsilon: z.number() }),
+    norm: z.object({ scale: floats, shift: floats, epsilon: z.number() }),
     classes: z.int(),
   }),
   train: labelled,
