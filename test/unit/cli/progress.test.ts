@@ -1,0 +1,86 @@
+import { beforeEach, describe, expect, it } from 'vitest';
+import { ProgressPrinter } from '../../../src-main/cli/progress.ts';
+
+let clock: number;
+let written: string[];
+
+beforeEach(() => {
+  clock = 0;
+  written = [];
+});
+
+function printer(stream: { isTTY?: boolean; columns?: number }): ProgressPrinter {
+  return new ProgressPrinter({ ...stream, write: (text) => written.push(text) }, () => clock);
+}
+
+describe('progress into a file', () => {
+  it('writes at most one line in 5 s, and one at the end', () => {
+    const progress = printer({});
+    for (let done = 1; done <= 100; done++) {
+      clock += 200;
+      progress.report({ task: 'extract', done, total: 100, unit: 'images' });
+    }
+    expect(written).toHaveLength(4);
+    expect(written[0]).toBe('extract: 25/100 images, 5.2/s, 14 s left\n');
+    expect(written.at(-1)).toMatch(/^extract: 100\/100 images, 5\.1\/s\n$/);
+  });
+
+  it('says a short task once', () => {
+    const progress = printer({});
+    for (let done = 1; done <= 3; done++) progress.report({ task: 'try', done, total: 3, unit: 'trials' });
+    expect(written).toEqual(['try: 3/3 trials\n']);
+  });
+
+  it('shows epochs with loss, val top-1 and the time left', () => {
+    const progress = printer({});
+    for (let epoch = 1; epoch <= 4; epoch++) {
+      clock += 6000;
+      progress.epoch({ epoch, loss: 1 / epoch, val: epoch === 2 ? null : { top1: 0.9 } }, 4);
+    }
+    expect(written).toEqual([
+      'epoch 1/4: loss 1.0000, val top-1 90.0 %\n',
+      'epoch 2/4: loss 0.5000, val top-1 -, 12 s left\n',
+      'epoch 3/4: loss 0.3333, val top-1 90.0 %, 6.0 s left\n',
+      'epoch 4/4: loss 0.2500, val top-1 90.0 %\n',
+    ]);
+  });
+
+  it('does not take what was done before for speed', () => {
+    const progress = printer({});
+    progress.report({ task: 'train', done: 900, total: 1000, unit: 'steps' });
+    clock += 5000;
+    progress.report({ task: 'train', done: 909, total: 1000, unit: 'steps' });
+    expect(written).toEqual(['train: 909/1,000 steps, 2.0/s, 46 s left\n']);
+  });
+});
+
+describe('progress on a terminal', () => {
+  it('rewrites one line, ten times a second at most, and ends it', () => {
+    const progress = printer({ isTTY: true, columns: 80 });
+    for (let done = 1; done <= 10; done++) {
+      progress.report({ task: 'check', done, total: 10, unit: 'images' });
+      clock += 50;
+    }
+    const erase = '\r\u001b[2K';
+    expect(written[0]).toBe(`${erase}check: 1/10 images`);
+    expect(written).toHaveLength(7);
+    expect(written.slice(-2)).toEqual([`${erase}check: 10/10 images, 22/s`, '\n']);
+  });
+
+  it('shows the line that was held back before other text follows', () => {
+    const progress = printer({ isTTY: true, columns: 80 });
+    progress.report({ task: 'a', done: 1, total: 9, unit: 'images' });
+    progress.report({ task: 'a', done: 2, total: 9, unit: 'images' });
+    progress.finish();
+    expect(written.join('')).toBe('\r\u001b[2Ka: 1/9 images\r\u001b[2Ka: 2/9 images\n');
+    progress.finish();
+    expect(written.at(-1)).toBe('\n');
+    expect(written).toHaveLength(3);
+  });
+
+  it('cuts a line that is wider than the terminal', () => {
+    const progress = printer({ isTTY: true, columns: 30 });
+    progress.report({ task: 'a task with a long name', done: 1, total: 9, unit: 'images' });
+    expect(written[0]).toBe('\r\u001b[2Ka task with a long name: 1/9…');
+  });
+});
