@@ -10,7 +10,15 @@ import type { Decoder } from '../data/decode/decoder.ts';
 import { ORT_VERSION } from '../engine/compiled.ts';
 import { writeFileAtomic } from '../workspace/atomic.ts';
 import type { Workspace } from '../workspace/workspace.ts';
-import { BASE_FILE, baseColumns, featureKey, mapColumns, mapFileName, type FeatureSet } from './feature-set.ts';
+import {
+  BASE_FILE,
+  baseColumns,
+  featureKey,
+  mapColumns,
+  mapFileName,
+  storedMap,
+  type FeatureSet,
+} from './feature-set.ts';
 import { FrozenVit, type TappedBatch } from './frozen-vit.ts';
 import { largestHalf, raiseScales } from './map-scales.ts';
 import { normalizePixels } from './pixels.ts';
@@ -55,7 +63,8 @@ export async function extractFeatures(
   for (const images of request.lists) {
     const folder = workspace.feature(featureKey(images, request.backbone));
     const missing: MapRequest[] = [];
-    for (const map of request.maps) if (!(await exists(join(folder, mapFileName(map))))) missing.push(map);
+    for (const map of request.maps.map(storedMap))
+      if (!(await exists(join(folder, mapFileName(map))))) missing.push(map);
     const whole = missing.length === 0 && (await exists(join(folder, BASE_FILE)));
     const known = gaps.some((gap) => gap.folder === folder);
     if (!whole && !known && images.length > 0) gaps.push({ images, folder, maps: missing });

@@ -31,8 +31,13 @@ export function featureKey(images: readonly DatasetImage[], backbone: Backbone):
   return createHash('sha256').update(what).digest('hex').slice(0, 24);
 }
 
+/** The map that is stored for another: S_k is P_k of group 1, so MIET finds what LAST has left. */
+export function storedMap(map: MapRequest): MapRequest {
+  return map.kind === 'S' ? { kind: 'P', group: 1, index: map.index } : map;
+}
+
 export function mapFileName(map: MapRequest): string {
-  return `${mapName(map)}.safetensors`;
+  return `${mapName(storedMap(map))}.safetensors`;
 }
 
 export const BASE_FILE = 'base.safetensors';

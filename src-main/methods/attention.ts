@@ -7,6 +7,7 @@ import {
   ones,
   softmax,
   sum,
+  transpose,
   type Tensor,
   type Tensor3D,
 } from '@tensorflow/tfjs-core';
@@ -31,13 +32,19 @@ export function attention(q: Tensor3D, k: Tensor3D, v: Tensor3D): Tensor3D {
     save([scaled, keys, values, weights, attended]);
     return {
       value: attended,
-      gradFunc: (dy: Tensor, saved: Tensor[]) => {
+      gradFunc: (dOut: Tensor, saved: Tensor[]) => {
+        const dy = dOut as Tensor3D;
         const [qs, ks, vs, w, a] = saved as [Tensor3D, Tensor3D, Tensor3D, Tensor3D, Tensor3D];
         const shared = neg(sum(mul(dy, a), 2, true));
         const column = ones([vs.shape[0], vs.shape[1], 1]);
-        const dScores = mul(w, matMul(concat([dy, shared], 2), concat([vs, column], 2), false, true));
-        return [mul(matMul(dScores, ks), scale), matMul(dScores, qs, true, false), matMul(w, dy, true, false)];
+        const dScores: Tensor3D = mul(w, matMul(concat([dy, shared], 2), concat([vs, column], 2), false, true));
+        return [mul(matMul(dScores, ks), scale), transposedProduct(dScores, qs), transposedProduct(w, dy)];
       },
     };
   })(q, k, v);
+}
+
+/** wide^T narrow, as (narrow^T wide)^T: what is transposed is the narrow matrix. */
+function transposedProduct(wide: Tensor3D, narrow: Tensor3D): Tensor3D {
+  return transpose(matMul(narrow, wide, true, false), [0, 2, 1]);
 }

@@ -96,7 +96,8 @@ export function normProject(
         const g = dy as Tensor2D;
         const along = mul(deviation, mul(sum(mul(g, product), 1, true), -1 / width));
         const dx = add(matMul(mul(g, deviation), projection, false, true), mul(xhat, along));
-        const outer: Tensor2D = matMul(xhat, g, true, false);
+        // The narrow matrix is the one transposed: the wide one would be copied, three times the cost.
+        const outer = transposed(matMul(g, xhat, true, false));
         const total: Tensor1D = sum(g, 0);
         const dWeight = add(mul(outer, reshape(a, [width, 1])), mul(reshape(b, [width, 1]), reshape(total, [1, -1])));
         const dShift = reshape(matMul(w, reshape(total, [-1, 1])), [width]);

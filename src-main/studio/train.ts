@@ -15,7 +15,7 @@ import { groundOf } from '../training/open-run.ts';
 import { ParameterLayout } from '../training/parameters.ts';
 import {
   listRuns,
-  newRunId,
+  claimRunId,
   readConfig,
   readResult,
   writeConfig,
@@ -159,7 +159,7 @@ async function newConfig(
   const layout = new ParameterLayout(network.parameters);
   const config: RunConfig = {
     version: 1,
-    run: await newRunId(workspace, settings.method, dataset.name),
+    run: await claimRunId(workspace, settings.method, dataset.name),
     created: new Date().toISOString(),
     dataset: dataset.name,
     backbone: backbone.name,

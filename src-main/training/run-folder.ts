@@ -1,8 +1,8 @@
-import { readFile, stat } from 'node:fs/promises';
+import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { Failure } from '../base/failure.ts';
-import { appendJsonLine, readJsonLines, writeFileAtomic } from '../workspace/atomic.ts';
+import { appendJsonLine, errorCode, readJsonLines, writeFileAtomic } from '../workspace/atomic.ts';
 import type { Workspace } from '../workspace/workspace.ts';
 import { settingsSchema } from './settings.ts';
 
@@ -82,22 +82,23 @@ export function runFile(workspace: Workspace, run: string, file: keyof typeof ru
   return join(workspace.run(run), runFiles[file]);
 }
 
-/** A fresh run id, readable and sortable: method, dataset, time. */
-export async function newRunId(
+/** Takes a fresh run id, readable and sortable (dataset, method, time), by making its folder: nobody else gets it. */
+export async function claimRunId(
   workspace: Workspace,
   method: string,
   dataset: string,
   now = new Date(),
 ): Promise<string> {
   const stamp = now.toISOString().slice(0, 19).replaceAll(/[-:]/g, '').replace('T', '-');
-  const base = `${dataset}-${method}-${stamp}`;
+  await mkdir(workspace.runs, { recursive: true });
   for (let n = 1; ; n++) {
-    const id = n === 1 ? base : `${base}-${n}`;
-    const taken = await stat(workspace.run(id)).then(
-      () => true,
-      () => false,
-    );
-    if (!taken) return id;
+    const id = `${dataset}-${method}-${stamp}${n === 1 ? '' : `-${n}`}`;
+    try {
+      await mkdir(workspace.run(id));
+      return id;
+    } catch (error) {
+      if (errorCode(error) !== 'EEXIST') throw error;
+    }
   }
 }
 

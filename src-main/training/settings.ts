@@ -19,7 +19,7 @@ export const settingsSchema = z.object({
   /** LAST: blocks of the ViT to a rung of the ladder. */
   group: count.nullable(),
   /** MIET: last block of the sum. */
-  upto: z.int().min(0).nullable(),
+  upto: count.nullable(),
   warmStart: z.enum(['none', 'linear']),
   learningRate: rate,
   headLearningRate: rate,
@@ -121,6 +121,6 @@ function checkAgainstBackbone({ pool, group, upto }: Settings, { name, blocks, p
   if (upto !== null && upto > blocks)
     throw new Failure(
       'settings',
-      `--upto ${upto} is beyond the ${blocks} blocks of backbone ${name}: use 0 to ${blocks}.`,
+      `--upto ${upto} is beyond the ${blocks} blocks of backbone ${name}: use 1 to ${blocks}.`,
     );
 }

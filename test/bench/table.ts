@@ -26,7 +26,7 @@ export function ratiosTable(ratios: Readonly<Record<string, Ratio>>): string {
   return columns([['ratio', 'time', 'of fastest', 'memory'], ...rows]);
 }
 
-function columns(rows: readonly (readonly string[])[]): string {
+export function columns(rows: readonly (readonly string[])[]): string {
   const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
   return rows
     .map((row) =>

@@ -1,0 +1,121 @@
+/**
+ * What the methods reach on given datasets, by a protocol that reads test once: each method's defaults, and the best
+ * on val of eight settings a method, chosen with the test split unread (seed 1), then seeds 1 to 3 with it.
+ *
+ * `npm run bench:protocol -- --backbone FILE.onnx --workspace DIR DATASET...`; what is done is kept in the
+ * workspace's protocol.jsonl and not done again.
+ */
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { train } from '../../src-main/studio/train.ts';
+import type { RunResult } from '../../src-main/training/run-folder.ts';
+import type { Method, SettingsChoice } from '../../src-main/training/settings.ts';
+import { appendJsonLine, readJsonLines } from '../../src-main/workspace/atomic.ts';
+import { Workspace } from '../../src-main/workspace/workspace.ts';
+import { columns } from './table.ts';
+
+const SEEDS = [1, 2, 3];
+
+/** Eight settings a method; what is not named is the method's default. */
+const GRIDS: Record<Method, SettingsChoice[]> = {
+  linear: grid('linear', { pool: ['cls', 'mean'], learningRate: [3e-4, 1e-3, 3e-3, 1e-2] }),
+  miet: grid('miet', { pool: ['cls', 'mean'], upto: [8, 10], learningRate: [1e-3, 3e-3] }),
+  last: grid('last', { pool: ['cls', 'mean'], learningRate: [1e-3, 3e-3], warmStart: ['none', 'linear'] }),
+};
+
+function grid(method: Method, axes: Record<string, readonly unknown[]>): SettingsChoice[] {
+  let points: Record<string, unknown>[] = [{ method }];
+  for (const [name, values] of Object.entries(axes))
+    points = points.flatMap((point) => values.map((value) => ({ ...point, [name]: value })));
+  return points as unknown as SettingsChoice[];
+}
+
+interface Done {
+  key: string;
+  result: RunResult;
+}
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    backbone: { type: 'string' },
+    workspace: { type: 'string' },
+    parallel: { type: 'string', default: '2' },
+    defaults: { type: 'boolean', default: true },
+  },
+});
+if (!values.backbone || positionals.length === 0) {
+  console.error('usage: npm run bench:protocol -- --backbone FILE.onnx [--workspace DIR] [--parallel 2] DATASET...');
+  process.exit(2);
+}
+const backbone = values.backbone;
+const workspace = await Workspace.open(values.workspace);
+const log = join(workspace.root, 'protocol.jsonl');
+const known = new Map(((await readJsonLines(log)) as Done[]).map(({ key, result }) => [key, result]));
+
+/** Runs all, `parallel` at a time with one thread each; earlier results are taken from the log. */
+async function runAll(dataset: string, choices: readonly SettingsChoice[], noTest: boolean): Promise<RunResult[]> {
+  const results: RunResult[] = [];
+  const waiting = choices.map((settings, index) => ({ settings, index }));
+  const worker = async () => {
+    for (let next = waiting.shift(); next; next = waiting.shift()) {
+      const { settings, index } = next;
+      const key = JSON.stringify({ dataset, noTest, settings });
+      let result = known.get(key);
+      if (!result) {
+        result = await train(workspace, { dataset, backbone, settings, noTest, threads: 1 });
+        known.set(key, result);
+        await appendJsonLine(log, { key, result });
+        const { method, val, test, seconds } = result;
+        console.error(
+          `${dataset} ${method} ${JSON.stringify(settings)}: val ${percent(val!.top1)} test ${test ? percent(test.top1) : '-'} (${seconds.train.toFixed(0)} s)`,
+        );
+      }
+      results[index] = result;
+    }
+  };
+  // One alone first: it extracts the features that the others share.
+  await Promise.all(Array.from({ length: Number(values.parallel) }, worker));
+  return results;
+}
+
+const rows: string[][] = [['dataset', 'method', 'settings', 'val', 'test mean', 'spread', 'seconds', 'trainer MB']];
+for (const dataset of positionals) {
+  // LAST's maps serve the others too.
+  await runAll(dataset, [{ method: 'last', epochs: 1 }], false);
+  for (const method of ['linear', 'miet', 'last'] as const) {
+    const tuned = await runAll(dataset, GRIDS[method], true);
+    const best = tuned.reduce((winner, result) => (result.val!.top1 > winner.val!.top1 ? result : winner));
+    const chosen = GRIDS[method][tuned.indexOf(best)]!;
+    for (const [label, choice] of [
+      ['chosen on val', chosen],
+      ...(values.defaults ? [['defaults', { method }]] : []),
+    ] as [string, SettingsChoice][]) {
+      const runs = await runAll(
+        dataset,
+        SEEDS.map((seed) => ({ ...choice, seed })),
+        false,
+      );
+      const tests = runs.map((run) => run.test!.top1);
+      const mean = tests.reduce((sum, top1) => sum + top1, 0) / tests.length;
+      const vals = runs.map((run) => percent(run.val!.top1)).join(' ');
+      const spread = `${percent(Math.min(...tests))} to ${percent(Math.max(...tests))}`;
+      const { method: _method, ...shown } = choice;
+      rows.push([
+        dataset,
+        method,
+        `${label} ${JSON.stringify(shown)}`,
+        vals,
+        percent(mean),
+        spread,
+        runs[0]!.seconds.train.toFixed(0),
+        (Math.max(...runs.map((run) => run.peakRssBytes.trainer)) / 1e6).toFixed(0),
+      ]);
+    }
+  }
+}
+console.log(columns(rows));
+
+function percent(fraction: number): string {
+  return (100 * fraction).toFixed(1);
+}
