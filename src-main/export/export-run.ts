@@ -1,0 +1,185 @@
+import { readModel } from '../backbone/catalogue.ts';
+import { mapName } from '../backbone/surgery.ts';
+import { Failure } from '../base/failure.ts';
+import type { TaskOptions } from '../base/progress.ts';
+import { imagesOf, type Dataset, type DatasetImage } from '../data/dataset.ts';
+import { loadDataset } from '../data/dataset-store.ts';
+import { stratifiedSubset } from '../data/limit.ts';
+import { CompiledEngine } from '../engine/compiled.ts';
+import { encodeModel } from '../engine/onnx/model.ts';
+import { extractFeatures } from '../features/extract.ts';
+import type { FeatureSet } from '../features/feature-set.ts';
+import { readCheckpointMetadata } from '../training/checkpoint.ts';
+import { Evaluator } from '../training/evaluate-network.ts';
+import { openRun, type OpenedRun } from '../training/open-run.ts';
+import { readResult, runFile, type RunConfig, type Score } from '../training/run-folder.ts';
+import type { Workspace } from '../workspace/workspace.ts';
+import { adaptorModel } from './adaptor.ts';
+import { cardMetadata, type Card, type Form } from './card.ts';
+import { fileOf, FORMS, prepareFolder, writeExport, type EncodedModels } from './files.ts';
+import { mergedModel } from './merged.ts';
+import { ADAPTOR_TOLERANCE, compareLogits, MERGED_TOLERANCE, type Parity } from './parity.ts';
+import { runAdaptor, runMerged } from './run-exported.ts';
+
+export interface ExportRequest {
+  run: string;
+  /** Folder to write to; made where it is missing. */
+  out: string;
+  /** Both when left out. */
+  form?: Form;
+  /** Images to compare the exported models with the app on, at most. */
+  images?: number;
+}
+
+/** `top1Changes` counts them. */
+export interface FormParity {
+  images: number;
+  maxAbsLogit: number;
+  top1Changes: number;
+}
+
+export interface ExportResult {
+  run: string;
+  /** Absolute paths. */
+  files: string[];
+  /** That of the merged model where there is one, else of the adaptor; and each by its form. */
+  parity: FormParity & Partial<Record<Form, FormParity>>;
+}
+
+const PARITY_IMAGES = 64;
+/** Images in a batch of the app's own predictions. */
+const BATCH = 8;
+
+/** A run with everything that an export of it is made from. */
+interface Subject extends OpenedRun {
+  source: string;
+  /** What is compared on: the first of those whose features lie in `features`. */
+  images: readonly DatasetImage[];
+  features: FeatureSet;
+  scales: readonly number[];
+}
+
+/**
+ * Exports a run's best parameters as ONNX models, after both have been run beside the app's own predictions on up to
+ * `images` images (of val, else of train). Nothing is written unless they agree.
+ * @throws Failure `bad-out`, `no-dataset`, `export-parity`, and those of `openRun`, `mergedModel` and `extractFeatures`.
+ */
+export async function exportRun(
+  workspace: Workspace,
+  { run, out, form, images = PARITY_IMAGES }: ExportRequest,
+  options: TaskOptions = {},
+): Promise<ExportResult> {
+  const forms = form ? [form] : FORMS;
+  const opened = await openRun(workspace, run);
+  // Early: a folder that cannot be written to should not cost the user the wait.
+  await prepareFolder(out, forms);
+  const subject = await prepare(workspace, opened, images, options);
+  const card = await cardOf(workspace, subject);
+  const models: EncodedModels = {};
+  const found: Partial<Record<Form, Parity>> = {};
+  const expected = await predictInApp(subject, options);
+  for (const each of forms) {
+    options.signal?.throwIfAborted();
+    const model = await encode(each, subject, cardMetadata(card));
+    const logits = await runExported(each, model, subject, options);
+    const tolerance = each === 'adaptor' ? ADAPTOR_TOLERANCE : MERGED_TOLERANCE;
+    const parity = compareLogits(expected, logits, opened.config.classes.length, tolerance);
+    if (!parity.holds) throw disagreement(each, run, parity);
+    models[each] = model;
+    found[each] = parity;
+  }
+  const files = await writeExport(out, models, card);
+  const parities = Object.fromEntries(Object.entries(found).map(([name, parity]) => [name, counted(parity)]));
+  return { run, files, parity: { ...counted((found.merged ?? found.adaptor)!), ...parities } };
+}
+
+async function prepare(workspace: Workspace, opened: OpenedRun, limit: number, options: TaskOptions): Promise<Subject> {
+  const { config, backbone, network } = opened;
+  const dataset = await loadDataset(workspace, config.dataset);
+  const { source } = dataset;
+  // Whole lists as they were trained with, because under those their features are cached.
+  const val = imagesOf(dataset, 'val');
+  const listed = val.length > 0 ? val : trainedImages(dataset, config);
+  const { sets } = await extractFeatures(workspace, { backbone, source, lists: [listed], maps: network.maps }, options);
+  const features = sets[0]!;
+  // A list may have needed a larger scale than the one trained on: the export must hold both.
+  const scales = network.maps.map((map, index) =>
+    Math.max(config.scales[index] ?? 1, features.maps[mapName(map)]!.scale),
+  );
+  return { ...opened, source, images: listed.slice(0, limit), features, scales };
+}
+
+function trainedImages(dataset: Dataset, { settings: { limit, seed } }: RunConfig): DatasetImage[] {
+  const all = imagesOf(dataset, 'train');
+  return limit === null ? all : stratifiedSubset(all, limit, seed);
+}
+
+async function cardOf(workspace: Workspace, { config, backbone, ground, network, scales }: Subject): Promise<Card> {
+  const { run, created, dataset, classes, settings, parameters, headParameters } = config;
+  const result = await readResult(workspace, run);
+  return {
+    ...{ run, created, dataset, classes, settings, parameters, headParameters, scales },
+    val: result ? result.val : await bestSoFar(workspace, run),
+    test: result?.test ?? null,
+    backbone: { name: backbone.name, sha256: backbone.sha256 },
+    preprocessing: backbone.preprocessing,
+    layout: ground.layout,
+    maps: network.maps,
+    usesBase: network.usesBase,
+  };
+}
+
+/** Val score of the best parameters of a run that is not finished. */
+async function bestSoFar(workspace: Workspace, run: string): Promise<Score | null> {
+  const { top1, macro } = await readCheckpointMetadata(runFile(workspace, run, 'best'));
+  return top1 === undefined ? null : { top1: Number(top1), macro: Number(macro) };
+}
+
+async function encode(form: Form, subject: Subject, metadata: Record<string, string>): Promise<Uint8Array> {
+  const { backbone, ground, network, parameters, scales, config } = subject;
+  if (form === 'adaptor')
+    return encodeModel(await adaptorModel({ network, parameters, layout: ground.layout, scales, metadata }));
+  return encodeModel(
+    await mergedModel({
+      backbone: await readModel(backbone),
+      structure: backbone.structure,
+      pool: config.settings.pool,
+      ...{ network, parameters, scales, metadata },
+    }),
+  );
+}
+
+function runExported(form: Form, model: Uint8Array, subject: Subject, options: TaskOptions): Promise<Float32Array> {
+  const { backbone, source, images, network, features, scales, config } = subject;
+  if (form === 'merged') return runMerged(model, { backbone, source, images }, options);
+  const { pool } = config.settings;
+  return runAdaptor(model, { set: features, network, pool, images: images.length, scales }, options);
+}
+
+/** Logits as evaluation and prediction compute them. */
+async function predictInApp(subject: Subject, { signal }: TaskOptions): Promise<Float32Array> {
+  const { config, ground, features, images, network, layout, parameters } = subject;
+  const evaluator = await Evaluator.open(
+    new CompiledEngine({ threads: config.threads }),
+    { features, labels: images.map(({ label }) => label) },
+    { network, parameters: layout, layout: ground.layout, pool: config.settings.pool, form: 'plain', batch: BATCH },
+  );
+  try {
+    const all = new Float32Array(images.length * ground.classes);
+    await evaluator.visit(parameters, (logits, first) => all.set(logits, first * ground.classes), signal);
+    return all;
+  } finally {
+    await evaluator.close();
+  }
+}
+
+function counted({ images, maxAbsLogit, top1Changes }: Parity): FormParity {
+  return { images, maxAbsLogit, top1Changes: top1Changes.length };
+}
+
+function disagreement(form: Form, run: string, { maxAbsLogit, bound, top1Changes, images }: Parity): Failure {
+  return new Failure(
+    'export-parity',
+    `${fileOf(form)} of run ${run} does not give the app's predictions on ${images} images (logits differ by up to ${maxAbsLogit.toPrecision(3)} where ${bound.toPrecision(3)} is allowed, top-1 on ${top1Changes.length}), so nothing was written: if the images have not changed since they were added, please report this.`,
+  );
+}

@@ -1,0 +1,211 @@
+import { existsSync } from 'node:fs';
+import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
+import sharp from 'sharp';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { addBackbone, type Backbone } from '../../src-main/backbone/catalogue.ts';
+import type { PreprocessingChoice } from '../../src-main/backbone/preprocessing.ts';
+import { mapName } from '../../src-main/backbone/surgery.ts';
+import { writePlainVit } from '../../src-main/backbone/plain-vit.ts';
+import type { Progress } from '../../src-main/base/progress.ts';
+import { imagePath, imagesOf, type Dataset } from '../../src-main/data/dataset.ts';
+import { startDecoder } from '../../src-main/data/decode/start-decoder.ts';
+import { importDataset } from '../../src-main/data/import.ts';
+import { writeOrientationSet } from '../../src-main/data/sample/orientation.ts';
+import { createSession } from '../../src-main/engine/compiled.ts';
+import { decodeModel } from '../../src-main/engine/onnx/model.ts';
+import { exportRun } from '../../src-main/export/export-run.ts';
+import type { Network } from '../../src-main/methods/network.ts';
+import { buildNetwork } from '../../src-main/training/build-network.ts';
+import { writeParameters } from '../../src-main/training/checkpoint.ts';
+import { groundOf } from '../../src-main/training/open-run.ts';
+import { ParameterLayout } from '../../src-main/training/parameters.ts';
+import { runFile, writeConfig, type RunConfig } from '../../src-main/training/run-folder.ts';
+import { completeSettings, type SettingsChoice } from '../../src-main/training/settings.ts';
+import { Workspace } from '../../src-main/workspace/workspace.ts';
+import { randomParameters } from '../unit/export/networks.ts';
+import { floatImages } from '../unit/export/tapped.ts';
+
+const shared = process.env.SIDETUNE_SHARED ?? join(import.meta.dirname, '../../../shared');
+const vitTiny = join(shared, 'models/vit_tiny_patch16_224.onnx');
+const signs = join(shared, 'data/signs10');
+if (!existsSync(vitTiny) || !existsSync(signs))
+  console.warn(`SKIPPED: ViT-Ti or pictures are absent (${shared}); set SIDETUNE_SHARED`);
+
+const choices: SettingsChoice[] = [
+  { method: 'linear' },
+  { method: 'last', rank: 3, depth: 2 },
+  { method: 'last', rank: 3, group: 2, pool: 'mean' },
+  { method: 'miet', rank: 4, depth: 2 },
+];
+
+interface Stage {
+  workspace: Workspace;
+  backbone: Backbone;
+  dataset: Dataset;
+}
+
+let base: string;
+let stage: Stage;
+
+beforeAll(async () => {
+  base = await mkdtemp(join(tmpdir(), 'export-run-'));
+  const file = join(base, 'tiny.onnx');
+  await writeFile(file, writePlainVit({ size: 32, width: 24, blocks: 4, heads: 2 }));
+  const source = join(base, 'hearts');
+  await writeOrientationSet(source, { train: 32, val: 20, test: 16 });
+  stage = await setStage('small', file, source);
+});
+afterAll(() => rm(base, { recursive: true }));
+
+/** A workspace with one backbone and one dataset. */
+async function setStage(name: string, backboneFile: string, source: string): Promise<Stage> {
+  const workspace = await Workspace.open(join(base, 'workspaces', name));
+  const preprocessing: PreprocessingChoice = { mean: [0.4, 0.5, 0.6], std: [0.4, 0.5, 0.6] };
+  const backbone = await addBackbone(workspace, backboneFile, { preprocessing });
+  const decoder = await startDecoder({ concurrency: 2 });
+  const dataset = await importDataset(workspace, source, {}, { decoder });
+  await decoder.close();
+  return { workspace, backbone, dataset };
+}
+
+/** A run as training leaves it, every parameter random. */
+async function writeRun(
+  { workspace, backbone, dataset }: Stage,
+  run: string,
+  choice: SettingsChoice,
+  config: Partial<RunConfig> = {},
+): Promise<Network> {
+  const { blocks, prefix } = backbone.structure;
+  const settings = completeSettings(choice, { name: backbone.name, blocks, prefix });
+  const network = buildNetwork(settings, groundOf(backbone, dataset.classes.length), 'plain');
+  const layout = new ParameterLayout(network.parameters);
+  await writeConfig(workspace, {
+    ...{ version: 1, run, created: new Date().toISOString(), dataset: dataset.name, backbone: backbone.name },
+    ...{ backboneSha256: backbone.sha256, classes: dataset.classes, settings, noTest: false },
+    ...{ parameters: layout.count('side'), headParameters: layout.count('head'), engine: 'compiled', device: 'cpu' },
+    ...{ threads: 1, stepForm: 'low-rank', microBatch: 8, scales: network.maps.map(() => 1) },
+    ...config,
+  });
+  const best = runFile(workspace, run, 'best');
+  await writeParameters(best, layout, randomParameters(network), { top1: '0.5', macro: '0.25' });
+  return network;
+}
+
+const metadataOf = async (path: string): Promise<Record<string, string>> =>
+  Object.fromEntries(decodeModel(await readFile(path)).metadataProps.map(({ key, value }) => [key, value]));
+
+describe.each(choices)('exporting a run: %o', (choice) => {
+  const run = `run-${choices.indexOf(choice)}`;
+
+  it('writes both models, which agree with the app, and says so', async () => {
+    const { backbone, dataset } = stage;
+    const network = await writeRun(stage, run, choice);
+    const out = join(base, 'out', run);
+    const seen: Progress[] = [];
+    const result = await exportRun(stage.workspace, { run, out }, { onProgress: (progress) => seen.push(progress) });
+    const names = ['adaptor.onnx', 'merged.onnx', 'labels.txt', 'preprocessing.json', 'README.md'];
+    expect(result.files).toEqual(names.map((name) => join(out, name)));
+    expect((await readdir(out)).sort()).toEqual(names.sort());
+    const { adaptor, merged, ...overall } = result.parity;
+    expect(overall).toEqual(merged);
+    for (const parity of [adaptor!, merged!]) {
+      expect(parity).toMatchObject({ images: 20, top1Changes: 0 });
+      expect(parity.maxAbsLogit).toBeLessThan(1e-4);
+    }
+    expect(seen.at(-1)).toMatchObject({ done: 20, total: 20 });
+    for (const file of result.files.slice(0, 2)) {
+      const metadata = await metadataOf(file);
+      expect(JSON.parse(metadata.labels!)).toEqual(dataset.classes);
+      expect(JSON.parse(metadata.preprocessing!)).toEqual(backbone.preprocessing);
+      expect(JSON.parse(metadata.maps!)).toEqual(network.maps.map(mapName));
+      expect(JSON.parse(metadata.provenance!)).toMatchObject({ run, val: { top1: 0.5, macro: 0.25 }, test: null });
+    }
+    expect(await readFile(join(out, 'labels.txt'), 'utf8')).toBe(`${dataset.classes.join('\n')}\n`);
+  });
+});
+
+it('exports one form alone, which opens by itself', async () => {
+  await writeRun(stage, 'alone', choices[1]!);
+  const out = join(base, 'out', 'alone');
+  const { parity, files } = await exportRun(stage.workspace, { run: 'alone', out, form: 'merged' });
+  expect(Object.keys(parity)).toEqual(['images', 'maxAbsLogit', 'top1Changes', 'merged']);
+  expect(await readdir(out)).not.toContain('adaptor.onnx');
+  const session = await createSession(files[0]!, { threads: 1 });
+  const images = floatImages(stage.backbone.structure, 2);
+  expect((await session.run({ pixel_values: images })).logits!.dims).toEqual([2, stage.dataset.classes.length]);
+  await session.release();
+});
+
+describe.skipIf(!existsSync(vitTiny) || !existsSync(signs))('exporting from ViT-Ti and real pictures', () => {
+  it.each(choices)('agrees with the app: %o', async (choice) => {
+    const source = join(base, 'signs');
+    for (const split of ['train', 'val']) {
+      const list = await readFile(join(signs, split === 'train' ? 'train800.txt' : 'val200.txt'), 'utf8');
+      const lines = list.split('\n').map((line) => line.split(' '));
+      for (const label of ['0', '1', '2']) {
+        await mkdir(join(source, split, label), { recursive: true });
+        for (const [path] of lines.filter((line) => line[1] === label).slice(0, 3))
+          await copyFile(join(signs, path!), join(source, split, label, basename(path!)));
+      }
+    }
+    const real = await setStage('real', vitTiny, source);
+    const run = `real-${choices.indexOf(choice)}`;
+    await writeRun(real, run, choice);
+    const { parity } = await exportRun(real.workspace, { run, out: join(base, 'out', run) });
+    expect(parity.adaptor).toMatchObject({ images: 9, top1Changes: 0 });
+    expect(parity.merged).toMatchObject({ images: 9, top1Changes: 0 });
+  });
+});
+
+describe('an export that cannot be', () => {
+  const refused = (request: { run: string; out: string }) => expect(exportRun(stage.workspace, request)).rejects;
+
+  it('is refused: no such run, no parameters yet, another backbone', async () => {
+    const out = join(base, 'out', 'never');
+    await refused({ run: 'nowhere', out }).toMatchObject({ code: 'no-run' });
+    await writeRun(stage, 'early', choices[0]!);
+    await rm(runFile(stage.workspace, 'early', 'best'));
+    await refused({ run: 'early', out }).toMatchObject({ code: 'unfinished' });
+    await writeRun(stage, 'elsewhere', choices[0]!, { backboneSha256: '0'.repeat(64) });
+    await refused({ run: 'elsewhere', out }).toMatchObject({ code: 'backbone-changed' });
+  });
+
+  it('writes nothing when the exported model disagrees with the app: a picture that changed behind its back', async () => {
+    await writeRun(stage, 'changed', choices[1]!);
+    const out = join(base, 'out', 'changed');
+    const path = imagePath(stage.dataset, imagesOf(stage.dataset, 'val')[4]!);
+    const before = await readFile(path);
+    await writeFile(
+      path,
+      await sharp({ create: { width: 9, height: 9, channels: 3, background: 'red' } })
+        .png()
+        .toBuffer(),
+    );
+    try {
+      await refused({ run: 'changed', out }).toMatchObject({ code: 'export-parity' });
+    } finally {
+      await writeFile(path, before);
+    }
+    expect(await readdir(out)).toEqual([]);
+  });
+
+  it('stops when asked to', async () => {
+    await writeRun(stage, 'stopped', choices[0]!);
+    const out = join(base, 'out', 'stopped');
+    await expect(
+      exportRun(stage.workspace, { run: 'stopped', out }, { signal: AbortSignal.abort() }),
+    ).rejects.toThrow();
+    expect(await readdir(out)).toEqual([]);
+  });
+});
+
+it('exports with scales that hold both the training images and those compared on', async () => {
+  const network = await writeRun(stage, 'scaled', choices[1]!, { scales: [4, 1, 1, 8] });
+  const out = join(base, 'out', 'scaled');
+  const { parity } = await exportRun(stage.workspace, { run: 'scaled', out, images: 5 });
+  expect(parity).toMatchObject({ images: 5, top1Changes: 0 });
+  expect(network.maps).toHaveLength(4);
+  expect(JSON.parse((await metadataOf(join(out, 'adaptor.onnx'))).scales!)).toEqual([4, 1, 1, 8]);
+});
