@@ -13,7 +13,7 @@ export function someCard(changes: Partial<Card> = {}): Card {
     headParameters: 85,
     val: { top1: 0.9125, macro: 0.9 },
     test: null,
-    backbone: { name: 'tiny', sha256: 'ab'.repeat(32) },
+    backbone: { name: 'tiny', sha256: 'ab'.repeat(32), batch: null },
     preprocessing: {
       width: 32,
       height: 32,

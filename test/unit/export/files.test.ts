@@ -80,6 +80,11 @@ describe('the card', () => {
     expect(miet).not.toContain('`base`');
   });
 
+  it('says what a backbone of a fixed batch takes', () => {
+    const { backbone } = someCard();
+    expect(cardText(someCard({ backbone: { ...backbone, batch: 8 } }), ['merged'])).toContain('[8, 3, 32, 32]');
+  });
+
   it('keeps awkward names out of its markup', () => {
     expect(cardText(someCard({ dataset: 'a\n# b|c' }), ['merged'])).toContain('# a # b\\|c: image classifier');
   });

@@ -9,6 +9,7 @@ import { crossEntropy } from '../../../src-main/methods/loss.ts';
 import { miet } from '../../../src-main/methods/miet.ts';
 import type { Network, Pool, StepForm } from '../../../src-main/methods/network.ts';
 import { ParameterLayout } from '../../../src-main/training/parameters.ts';
+import { distance } from '../distance.ts';
 import { randomFloats } from '../engine/random-floats.ts';
 import * as definition from './definitions.ts';
 
@@ -85,16 +86,6 @@ function viaNetwork(network: Network, pool: Pool): Logits {
       keep: inputs.keep,
     });
   };
-}
-
-function distance(a: ArrayLike<number>, b: ArrayLike<number>): number {
-  let difference = 0;
-  let size = 0;
-  for (let i = 0; i < a.length; i++) {
-    difference += (a[i]! - b[i]!) ** 2;
-    size += b[i]! ** 2;
-  }
-  return Math.sqrt(difference) / Math.max(Math.sqrt(size), 1e-30);
 }
 
 function expectClose(found: Buffers, expected: Buffers, tolerance: number): void {
