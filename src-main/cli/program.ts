@@ -2,10 +2,14 @@
 import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { z } from 'zod';
+import { addApplyCommands } from './commands/apply.ts';
 import { addBackboneCommands } from './commands/backbones.ts';
 import { addDatasetCommands } from './commands/datasets.ts';
+import { addDemoCommand } from './commands/demo.ts';
 import { addDoctorCommand } from './commands/doctor.ts';
+import { addExportCommand } from './commands/export.ts';
 import { addRunCommands } from './commands/runs.ts';
+import { addTrainCommand } from './commands/train.ts';
 import type { Session } from './session.ts';
 
 /** Builds the commands; parsing throws CommanderError for a wrong command line and never ends the process. */
@@ -19,9 +23,13 @@ export function buildProgram(session: (program: Command) => Session): Command {
     // Errors are said once, by whoever catches them.
     .configureOutput({ outputError: () => undefined });
   const current = session(program);
+  addDemoCommand(program, current);
   addDatasetCommands(program, current);
   addBackboneCommands(program, current);
+  addTrainCommand(program, current);
+  addApplyCommands(program, current);
   addRunCommands(program, current);
+  addExportCommand(program, current);
   addDoctorCommand(program, current);
   return program;
 }

@@ -1,6 +1,6 @@
 /** Runs in words and tables. */
 import type { RunResult } from '../studio/contract.ts';
-import { settingOf } from '../studio/runs.ts';
+import { settingInWords, settingOf } from '../studio/runs.ts';
 import type { Comparison, ListedRun } from '../studio/runs.ts';
 import { byteSize, duration, grouped, percent, table } from './format.ts';
 
@@ -40,7 +40,15 @@ export function runTable(runs: readonly ListedRun[]): string {
 /** A column for each setting that differs. */
 export function comparisonTable({ runs, differing }: Comparison): string {
   return table(
-    ['RUN', ...differing.map((name) => name.toUpperCase()), 'VAL>', 'TEST>', 'PARAMETERS>', 'TIME>', 'MEMORY>'],
+    [
+      'RUN',
+      ...differing.map((name) => settingInWords(name).toUpperCase()),
+      'VAL>',
+      'TEST>',
+      'PARAMETERS>',
+      'TIME>',
+      'MEMORY>',
+    ],
     runs.map((run) => [
       run.run,
       ...differing.map((name) => inWords(settingOf(run, name))),

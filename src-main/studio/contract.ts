@@ -7,3 +7,6 @@ export type { EpochMetrics, RunConfig, RunResult } from '../training/run-folder.
 export { METHODS } from '../training/settings.ts';
 export type { Method, Settings, SettingsChoice } from '../training/settings.ts';
 export { Workspace } from '../workspace/workspace.ts';
+export type { Evaluation } from './evaluate.ts';
+export type { Prediction } from './predict.ts';
+export type { TrainRequest } from './train.ts';

@@ -1,11 +1,7 @@
 /** Questions to the machine that may crash whoever asks: each is asked in a process of its own. */
 import { fork } from 'node:child_process';
-import { createRequire } from 'node:module';
-import { fileURLToPath, pathToFileURL } from 'node:url';
 import { z } from 'zod';
-
-const extension = import.meta.url.endsWith('.ts') ? '.ts' : '.js';
-const entry = new URL(`./probe-process${extension}`, import.meta.url);
+import { forkEntry } from '../base/fork-entry.ts';
 
 /** What a probe process may be asked: an engine to run a small program, or a device to run a small model. */
 export const questionSchema = z.discriminatedUnion('ask', [
@@ -31,8 +27,9 @@ export function probe(
   { timeout = 30_000, signal }: { timeout?: number; signal?: AbortSignal } = {},
 ) {
   return new Promise<Answer>((resolve) => {
-    const child = fork(fileURLToPath(entry), [JSON.stringify(question)], {
-      execArgv: extension === '.ts' ? ['--import', typescriptLoader()] : [],
+    const { entry, execArgv } = forkEntry('./probe-process', import.meta.url);
+    const child = fork(entry, [JSON.stringify(question)], {
+      execArgv,
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
     });
     let said = '';
@@ -75,9 +72,4 @@ export function explainDevice(text: string): string {
     return 'no graphics adapter was found that WebGPU can use (on Linux it needs a Vulkan driver)';
   if (/_Cuda: Failed to load shared library/i.test(text)) return "onnxruntime's CUDA libraries are not installed";
   return oneLine(text);
-}
-
-/** Run from the sources, the process needs tsx too. */
-function typescriptLoader(): string {
-  return pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href;
 }

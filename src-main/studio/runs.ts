@@ -3,7 +3,9 @@ import { isDeepStrictEqual } from 'node:util';
 import { Failure } from '../base/failure.ts';
 import { listRuns as listConfigs, readConfig, readMetrics, readResult, runFile } from '../training/run-folder.ts';
 import type { EpochMetrics, RunConfig, RunResult } from '../training/run-folder.ts';
+import type { Settings, SettingsChoice } from '../training/settings.ts';
 import type { Workspace } from '../workspace/workspace.ts';
+import type { TrainRequest } from './train.ts';
 
 /** A run as `train` prints it; what an unfinished one does not know yet is null. */
 export type ListedRun =
@@ -69,6 +71,11 @@ export async function compareRuns(workspace: Workspace, names: readonly string[]
   return { runs, differing: differingSettings(runs) };
 }
 
+/** learningRate -> "learning rate". */
+export function settingInWords(setting: string): string {
+  return setting.replaceAll(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
+}
+
 /** The value of a setting, or of `dataset` or `backbone`, of a run. */
 export function settingOf(run: ListedRun, setting: string): unknown {
   if (setting === 'dataset' || setting === 'backbone') return run[setting];
@@ -117,4 +124,30 @@ function bestEpoch(epochs: readonly EpochMetrics[]): EpochMetrics | undefined {
   let best: EpochMetrics | undefined;
   for (const epoch of epochs) if (epoch.val && epoch.val.top1 > (best?.val?.top1 ?? -1)) best = epoch;
   return best;
+}
+
+/**
+ * The request that goes on with a run, whatever else was asked for along with it.
+ * @param given what was said besides the run; settings that were left out are undefined
+ * @throws Failure `no-run`; `usage` where something contradicts the run
+ */
+export async function requestToResume(
+  workspace: Workspace,
+  run: string,
+  given: Partial<Omit<TrainRequest, 'settings'>> & { settings: Partial<SettingsChoice> },
+): Promise<TrainRequest> {
+  const { settings, dataset, backbone, noTest, stepForm, engine, threads } = await readConfig(workspace, run);
+  const contradictions = [
+    ...Object.entries(given.settings).map(([name, value]) => [name, value, settings[name as keyof Settings]]),
+    ['step form', given.stepForm, stepForm],
+    ['engine', given.engine, engine],
+    ['number of threads', given.threads, threads],
+  ] as const;
+  for (const [name, asked, kept] of contradictions)
+    if (asked !== undefined && asked !== kept)
+      throw new Failure(
+        'usage',
+        `Run ${run} has ${settingInWords(String(name))} ${String(kept)} and cannot go on with ${String(asked)}: leave that out, or start a new run.`,
+      );
+  return { dataset: given.dataset ?? dataset, backbone: given.backbone ?? backbone, settings, noTest, resume: run };
 }

@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { settingInWords } from '../../studio/runs.ts';
 import type { ShownRun } from '../../studio/runs.ts';
 import { byteSize, duration, grouped, percent, table } from '../format.ts';
 import { comparisonTable, describeResult, runTable } from '../run-words.ts';
@@ -44,7 +45,9 @@ function describe({ run, config, result, epochs }: ShownRun): string {
     ['dataset', config.dataset],
     ['backbone', config.backbone],
     ['engine', `${config.engine} on ${config.device}, ${config.threads} threads, ${config.stepForm} step`],
-    ...Object.entries(config.settings).flatMap(([name, value]) => (value === null ? [] : [[name, String(value)]])),
+    ...Object.entries(config.settings).flatMap(([name, value]) =>
+      value === null ? [] : [[settingInWords(name), String(value)]],
+    ),
   ];
   const history = table(
     ['EPOCH>', 'LOSS>', 'VAL>', 'TIME>', 'MEMORY>'],

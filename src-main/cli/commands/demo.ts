@@ -1,0 +1,24 @@
+import type { Command } from 'commander';
+import { methodTable } from '../run-words.ts';
+import type { Session } from '../session.ts';
+import { describeExport } from './export.ts';
+
+export function addDemoCommand(program: Command, session: Session): void {
+  program
+    .command('demo')
+    .description('sample images and a small backbone: linear, MIET and LAST trained, one exported and checked')
+    .action(async () => {
+      const { runDemo } = await import('../../studio/demo.ts');
+      const demo = await runDemo(await session.workspace(), {
+        ...session.task(),
+        onStep: (sentence) => session.remark(sentence),
+        onEpoch: (metrics, epochs) => session.progress.epoch(metrics, epochs),
+      });
+      const words = [
+        methodTable(demo.runs),
+        'The backbone has random weights: the figures show what side-tuning adds, not what a pretrained ViT reaches.',
+        describeExport(demo.export),
+      ];
+      session.answer(demo, words.join('\n\n'));
+    });
+}

@@ -1,0 +1,136 @@
+import type { Command } from 'commander';
+import { Option } from 'commander';
+import { z } from 'zod';
+import { Failure } from '../../base/failure.ts';
+import { METHODS } from '../../studio/contract.ts';
+import type { SettingsChoice, TrainRequest } from '../../studio/contract.ts';
+import { checkFlags, realNumber, wholeNumber } from '../flags.ts';
+import { describeResult } from '../run-words.ts';
+import type { Session } from '../session.ts';
+
+/** The flags of `train` as commander hands them over. */
+const trainFlags = z.object({
+  dataset: z.string().optional(),
+  backbone: z.string().optional(),
+  method: z.enum(METHODS).optional(),
+  rank: wholeNumber('--rank', { min: 1 }).optional(),
+  depth: wholeNumber('--depth', { min: 1 }).optional(),
+  group: wholeNumber('--group', { min: 1 }).optional(),
+  upto: wholeNumber('--upto', { min: 0 }).optional(),
+  pool: z.enum(['cls', 'mean']).optional(),
+  warmStart: z.enum(['none', 'linear']).optional(),
+  lr: realNumber('--lr', { above: 0 }).optional(),
+  headLr: realNumber('--head-lr', { above: 0 }).optional(),
+  weightDecay: realNumber('--weight-decay', { min: 0 }).optional(),
+  dropPath: realNumber('--drop-path', { min: 0, below: 1 }).optional(),
+  labelSmoothing: realNumber('--label-smoothing', { min: 0, below: 1 }).optional(),
+  classWeights: z.enum(['none', 'balanced']).optional(),
+  epochs: wholeNumber('--epochs', { min: 1 }).optional(),
+  batch: wholeNumber('--batch', { min: 1 }).optional(),
+  seed: wholeNumber('--seed', { min: 0 }).optional(),
+  limit: wholeNumber('--limit', { min: 1 }).optional(),
+  stepForm: z.enum(['plain', 'low-rank']).optional(),
+  engine: z.enum(['compiled', 'eager']).optional(),
+  device: z.enum(['cpu']).optional(),
+  threads: wholeNumber('--threads', { min: 1 }).optional(),
+  test: z.boolean(),
+  resume: z.union([z.literal(true), z.string()]).optional(),
+});
+
+export type TrainWish = Partial<Omit<TrainRequest, 'settings'>> & { settings: Partial<SettingsChoice> };
+
+/** Flags in the words of the studio; what was not given is left out. @throws Failure `usage` */
+export function readTrainFlags(options: unknown): TrainWish {
+  const { lr, headLr, test, dataset, backbone, stepForm, engine, device, threads, resume, ...rest } = checkFlags(
+    trainFlags,
+    options,
+  );
+  return withoutGaps({
+    dataset,
+    backbone,
+    stepForm,
+    engine,
+    device,
+    threads,
+    resume,
+    noTest: test ? undefined : true,
+    settings: withoutGaps({ ...rest, learningRate: lr, headLearningRate: headLr }),
+  });
+}
+
+/** @throws Failure `usage` where the dataset, backbone or method is missing */
+export function completeRequest({ dataset, backbone, settings, ...rest }: TrainWish): TrainRequest {
+  const { method } = settings;
+  if (dataset !== undefined && backbone !== undefined && method !== undefined)
+    return { ...rest, dataset, backbone, settings: { ...settings, method } };
+  const missing = Object.entries({ '--dataset': dataset, '--backbone': backbone, '--method': method })
+    .filter(([, value]) => value === undefined)
+    .map(([flag]) => flag);
+  throw new Failure('usage', `train needs ${missing.join(' and ')} (or --resume RUN alone, to go on with a run).`);
+}
+
+function withoutGaps<T extends object>(record: T): T {
+  return Object.fromEntries(Object.entries(record).filter(([, value]) => value !== undefined)) as T;
+}
+
+const STARTS_OVER = 'Interrupted before the first epoch was done: the same command starts over.';
+const GOES_ON = 'Interrupted: the same command with --resume goes on after the last finished epoch.';
+
+export function addTrainCommand(program: Command, session: Session): void {
+  addTrainFlags(program.command('train').description('train a side network or a linear probe, and evaluate it')).action(
+    async (options: unknown) => {
+      const wish = readTrainFlags(options);
+      const request = typeof wish.resume === 'string' ? undefined : completeRequest(wish);
+      const { train } = await import('../../studio/train.ts');
+      const { requestToResume } = await import('../../studio/runs.ts');
+      const workspace = await session.workspace();
+      const whole = request ?? (await requestToResume(workspace, String(wish.resume), wish));
+      session.whenInterrupted = whole.resume === undefined ? STARTS_OVER : GOES_ON;
+      const result = await train(workspace, whole, {
+        ...session.task(),
+        onEpoch: (metrics, epochs) => {
+          session.whenInterrupted = GOES_ON;
+          session.progress.epoch(metrics, epochs);
+        },
+      });
+      session.answer(result, describeResult(result));
+    },
+  );
+}
+
+/** All flags with their help; numbers are checked when they are read. */
+function addTrainFlags(command: Command): Command {
+  const choice = (flags: string, description: string, choices: readonly string[]) =>
+    new Option(flags, description).choices(choices);
+  return command
+    .option('--dataset <name>', 'a dataset of the workspace, or the path of a folder')
+    .option('--backbone <name>', 'a backbone of the workspace, or the path of an ONNX file')
+    .addOption(choice('--method <method>', 'what to train', METHODS))
+    .option('--rank <n>', 'last, miet: rank of each attention module (default: 8, miet 16)')
+    .option('--depth <n>', 'last, miet: modules in a chain (default: 1, miet 4)')
+    .option('--group <n>', 'last: blocks of the ViT to a rung (default: 1)')
+    .option('--upto <n>', 'miet: last block of the sum (default: two thirds of the blocks)')
+    .addOption(
+      choice('--pool <pool>', 'what the head sees (default: cls where there is one, miet mean)', ['cls', 'mean']),
+    )
+    .addOption(
+      choice('--warm-start <from>', 'last: start the head from a linear probe (default: none)', ['none', 'linear']),
+    )
+    .option('--lr <rate>', 'learning rate (default: 1e-3, miet 3e-3)')
+    .option('--head-lr <rate>', "the head's (default: --lr, a tenth of it after a warm start)")
+    .option('--weight-decay <x>', 'of matrices (default: 0.05)')
+    .option('--drop-path <p>', 'last, miet: share of modules left out in training (default: 0)')
+    .option('--label-smoothing <x>', 'default: 0')
+    .addOption(choice('--class-weights <kind>', 'default: none', ['none', 'balanced']))
+    .option('--epochs <n>', 'default: 30, linear 100')
+    .option('--batch <n>', 'images in a step (default: 32)')
+    .option('--seed <n>', 'default: 1')
+    .option('--limit <n>', 'train on so many images only, stratified')
+    .addOption(choice('--cache <format>', 'how features are kept', ['fp16']).default('fp16'))
+    .addOption(choice('--step-form <form>', 'how a step is computed', ['plain', 'low-rank']))
+    .option('--no-test', 'leave the test split unread')
+    .addOption(choice('--engine <engine>', 'default: compiled', ['compiled', 'eager']))
+    .addOption(choice('--device <device>', 'default: cpu', ['cpu']))
+    .option('--threads <n>', 'default: all cores')
+    .option('--resume [run]', 'go on with a run, or with the newest unfinished one of the same settings');
+}

@@ -1,0 +1,3 @@
+/** Export, as a user asks for it. */
+export { exportRun } from '../export/export-run.ts';
+export type { ExportRequest, ExportResult } from '../export/export-run.ts';
