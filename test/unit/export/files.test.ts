@@ -70,7 +70,7 @@ describe('the card', () => {
   });
 
   it('speaks of the models that are there, and of the inputs that they have', () => {
-    expect(cardText(someCard(), ['adaptor'])).not.toContain('pixel_values');
+    expect(cardText(someCard(), ['adaptor'])).not.toContain('merged.onnx');
     expect(cardText(someCard(), ['merged'])).not.toContain('`features`');
     const linear = cardText(someCard({ maps: [], scales: [] }), ['adaptor']);
     expect(linear).not.toContain('features`');

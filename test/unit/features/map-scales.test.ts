@@ -1,0 +1,41 @@
+import { describe, expect, it } from 'vitest';
+import { floatsToHalves } from '../../../src-main/engine/half.ts';
+import { largestHalf, raiseScales } from '../../../src-main/features/map-scales.ts';
+import type { TappedBatch } from '../../../src-main/features/frozen-vit.ts';
+
+const maps = [
+  { kind: 'P' as const, group: 1, index: 1 },
+  { kind: 'P' as const, group: 1, index: 2 },
+];
+
+function batch(...values: number[][]): TappedBatch {
+  const sums = new Float32Array(1);
+  return {
+    maps: values.map((map) => ({ map: floatsToHalves(map), rowSums: sums, rowSquareSums: sums })),
+    baseCls: sums,
+    baseMean: sums,
+  };
+}
+
+it('finds the largest magnitude of half-precision values', () => {
+  expect(largestHalf(floatsToHalves([1, -3, 2]))).toBe(3);
+  expect(largestHalf(floatsToHalves([1, -70000]))).toBe(Infinity);
+  expect(largestHalf(floatsToHalves([1, NaN]))).toBe(Infinity);
+});
+
+describe('scales', () => {
+  it('stay where all maps fit', () => {
+    expect(raiseScales(batch([1, 2], [8000]), [1, 1], maps)).toBeUndefined();
+  });
+
+  it('are raised by powers of two for the maps that do not fit', () => {
+    expect(raiseScales(batch([1, 2], [30000]), [1, 1], maps)).toEqual([1, 4]);
+    expect(raiseScales(batch([1, 2], [1e6]), [1, 2], maps)).toEqual([1, 32]);
+  });
+
+  it('end in a sentence for a map that is never finite', () => {
+    expect(() => raiseScales(batch([1], [NaN]), [1, 2 ** 40], maps)).toThrow(
+      "The backbone's feature map P1_2 is not finite",
+    );
+  });
+});

@@ -1,0 +1,126 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { comparisonTable, runTable } from '../../../src-main/cli/run-words.ts';
+import { compareRuns, listRuns, requestToResume, showRun } from '../../../src-main/studio/runs.ts';
+import { appendMetrics, runFile, writeConfig, writeResult } from '../../../src-main/training/run-folder.ts';
+import { completeSettings } from '../../../src-main/training/settings.ts';
+import type { SettingsChoice } from '../../../src-main/training/settings.ts';
+import { Workspace } from '../../../src-main/workspace/workspace.ts';
+
+let folder: string;
+let workspace: Workspace;
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'runs-'));
+  workspace = await Workspace.open(folder);
+  await writeRun('second', 2, { method: 'last', rank: 4 });
+  await writeRun('first', 1, { method: 'last' });
+});
+afterEach(() => rm(folder, { recursive: true }));
+
+/** A run that has not begun; `hour` orders them. */
+async function writeRun(run: string, hour: number, choice: SettingsChoice): Promise<void> {
+  const settings = completeSettings(choice, { name: 'vit', blocks: 6, prefix: 1 });
+  await writeConfig(workspace, {
+    version: 1,
+    run,
+    created: `2026-01-01T0${hour}:00:00.000Z`,
+    dataset: 'signs',
+    backbone: 'vit',
+    backboneSha256: 'abc',
+    classes: ['a', 'b'],
+    parameters: 100,
+    headParameters: 10,
+    settings,
+    noTest: true,
+    engine: 'compiled',
+    device: 'cpu',
+    threads: 2,
+    stepForm: 'plain',
+    microBatch: 8,
+    scales: [1],
+  });
+}
+
+async function addEpochs(run: string, top1: readonly number[]): Promise<void> {
+  for (const [index, score] of top1.entries())
+    await appendMetrics(runFile(workspace, run, 'metrics'), {
+      epoch: index + 1,
+      loss: 1 / (index + 1),
+      learningRate: 1e-3,
+      val: { top1: score, macro: score, loss: 1 },
+      seconds: 1,
+      rssBytes: 1e8,
+    });
+}
+
+async function finish(run: string): Promise<void> {
+  const { config } = await showRun(workspace, run);
+  await writeResult(workspace, {
+    run,
+    method: 'last',
+    dataset: config.dataset,
+    backbone: config.backbone,
+    parameters: config.parameters,
+    headParameters: config.headParameters,
+    epochs: 30,
+    loss: 0.1,
+    bestEpoch: 7,
+    val: { top1: 0.9, macro: 0.89 },
+    test: null,
+    seconds: { extract: 1, train: 2, total: 83 },
+    peakRssBytes: { trainer: 2e8, vit: null },
+    featureBytesPerImage: 1000,
+    engine: 'compiled',
+    device: 'cpu',
+    settings: config.settings,
+  });
+}
+
+describe('runs', () => {
+  it('are listed oldest first, unfinished ones with what they have reached', async () => {
+    await finish('first');
+    await addEpochs('second', [0.5, 0.7, 0.7]);
+    const { runs } = await listRuns(workspace);
+    expect(runs.map(({ run, state }) => [run, state])).toEqual([
+      ['first', 'done'],
+      ['second', 'unfinished'],
+    ]);
+    expect(runs[1]).toMatchObject({ epochs: 3, bestEpoch: 2, val: { top1: 0.7, macro: 0.7 }, test: null, loss: 1 / 3 });
+    const [, first, second] = runTable(runs).split('\n');
+    expect(first).toMatch(/^first +last +vit +90\.0 % +- +100 +1 min 23 s +done$/);
+    expect(second).toMatch(/^second +last +vit +70\.0 % +- +100 +- +unfinished, 3 of 30 epochs$/);
+  });
+
+  it('that have not begun have no scores', async () => {
+    const { runs } = await listRuns(workspace);
+    expect(runs[0]).toMatchObject({ epochs: 0, loss: null, val: null, bestEpoch: null });
+  });
+
+  it('are compared by the settings in which they differ', async () => {
+    await finish('first');
+    const comparison = await compareRuns(workspace, ['second', 'first']);
+    expect(comparison.differing).toEqual(['rank']);
+    expect(comparison.runs.map(({ run }) => run)).toEqual(['second', 'first']);
+    const lines = comparisonTable(comparison).split('\n');
+    expect(lines[0]).toMatch(/^RUN +RANK +VAL +TEST +PARAMETERS +TIME +MEMORY$/);
+    expect(lines[2]).toMatch(/^first +8 +90\.0 % +- +100 +1 min 23 s +200 MB$/);
+    await expect(compareRuns(workspace, ['first', 'first'])).rejects.toMatchObject({ code: 'usage' });
+    await expect(compareRuns(workspace, ['first', 'none'])).rejects.toMatchObject({ code: 'no-run' });
+  });
+
+  it('are gone on with under their own settings, and nothing that contradicts them', async () => {
+    const request = await requestToResume(workspace, 'second', { settings: { rank: 4 } });
+    expect(request).toMatchObject({ dataset: 'signs', backbone: 'vit', noTest: true, resume: 'second' });
+    expect(request.settings).toMatchObject({ method: 'last', rank: 4, epochs: 30 });
+    const contradicting = requestToResume(workspace, 'second', { settings: { learningRate: 1 } });
+    await expect(contradicting).rejects.toMatchObject({
+      code: 'usage',
+      message: 'Run second has learning rate 0.001 and cannot go on with 1: leave that out, or start a new run.',
+    });
+    await expect(requestToResume(workspace, 'second', { settings: {}, threads: 3 })).rejects.toThrow(/threads 2/);
+    await expect(requestToResume(workspace, 'none', { settings: {} })).rejects.toMatchObject({ code: 'no-run' });
+  });
+});
