@@ -5,11 +5,11 @@
  * `npm run bench:protocol -- --backbone FILE.onnx --workspace DIR DATASET...`; what is done is kept in the
  * workspace's protocol.jsonl and not done again.
  */
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { train } from '../../src-main/studio/train.ts';
 import type { RunResult } from '../../src-main/training/run-folder.ts';
-import type { Method, SettingsChoice } from '../../src-main/training/settings.ts';
+import { METHODS, type Method, type SettingsChoice } from '../../src-main/training/settings.ts';
 import { appendJsonLine, readJsonLines } from '../../src-main/workspace/atomic.ts';
 import { Workspace } from '../../src-main/workspace/workspace.ts';
 import { columns } from './table.ts';
@@ -41,7 +41,6 @@ const { values, positionals } = parseArgs({
     backbone: { type: 'string' },
     workspace: { type: 'string' },
     parallel: { type: 'string', default: '2' },
-    defaults: { type: 'boolean', default: true },
   },
 });
 if (!values.backbone || positionals.length === 0) {
@@ -83,38 +82,35 @@ const rows: string[][] = [['dataset', 'method', 'settings', 'val', 'test mean', 
 for (const dataset of positionals) {
   // LAST's maps serve the others too.
   await runAll(dataset, [{ method: 'last', epochs: 1 }], false);
-  for (const method of ['linear', 'miet', 'last'] as const) {
+  for (const method of METHODS) {
     const tuned = await runAll(dataset, GRIDS[method], true);
     const best = tuned.reduce((winner, result) => (result.val!.top1 > winner.val!.top1 ? result : winner));
-    const chosen = GRIDS[method][tuned.indexOf(best)]!;
-    for (const [label, choice] of [
-      ['chosen on val', chosen],
-      ...(values.defaults ? [['defaults', { method }]] : []),
-    ] as [string, SettingsChoice][]) {
-      const runs = await runAll(
-        dataset,
-        SEEDS.map((seed) => ({ ...choice, seed })),
-        false,
-      );
-      const tests = runs.map((run) => run.test!.top1);
-      const mean = tests.reduce((sum, top1) => sum + top1, 0) / tests.length;
-      const vals = runs.map((run) => percent(run.val!.top1)).join(' ');
-      const spread = `${percent(Math.min(...tests))} to ${percent(Math.max(...tests))}`;
-      const { method: _method, ...shown } = choice;
-      rows.push([
-        dataset,
-        method,
-        `${label} ${JSON.stringify(shown)}`,
-        vals,
-        percent(mean),
-        spread,
-        runs[0]!.seconds.train.toFixed(0),
-        (Math.max(...runs.map((run) => run.peakRssBytes.trainer)) / 1e6).toFixed(0),
-      ]);
-    }
+    await addRow(dataset, 'chosen on val', GRIDS[method][tuned.indexOf(best)]!);
   }
 }
+for (const dataset of positionals) for (const method of METHODS) await addRow(dataset, 'defaults', { method });
 console.log(columns(rows));
+
+async function addRow(dataset: string, label: string, choice: SettingsChoice): Promise<void> {
+  const runs = await runAll(
+    dataset,
+    SEEDS.map((seed) => ({ ...choice, seed })),
+    false,
+  );
+  const tests = runs.map((run) => run.test!.top1);
+  const mean = tests.reduce((sum, top1) => sum + top1, 0) / tests.length;
+  const { method, ...shown } = choice;
+  rows.push([
+    basename(dataset),
+    method,
+    `${label} ${JSON.stringify(shown)}`,
+    runs.map((run) => percent(run.val!.top1)).join(' '),
+    percent(mean),
+    `${percent(Math.min(...tests))} to ${percent(Math.max(...tests))}`,
+    runs[0]!.seconds.train.toFixed(0),
+    (Math.max(...runs.map((run) => run.peakRssBytes.trainer)) / 1e6).toFixed(0),
+  ]);
+}
 
 function percent(fraction: number): string {
   return (100 * fraction).toFixed(1);
