@@ -4,6 +4,8 @@ import type { BaseMap, TokenLayout } from '../methods/network.ts';
 import type { Score } from '../training/run-folder.ts';
 import type { Method, Settings } from '../training/settings.ts';
 
+import { pixelsSection, useSection } from './card-examples.ts';
+
 /** What an export says about itself, in its card and in its models' metadata. */
 export interface Card {
   run: string;
@@ -17,7 +19,8 @@ export interface Card {
   headParameters: number;
   val: Score | null;
   test: Score | null;
-  backbone: { name: string; sha256: string };
+  /** `batch` is the number of images that it takes at a time; null for any. */
+  backbone: { name: string; sha256: string; batch: number | null };
   preprocessing: Preprocessing;
   layout: TokenLayout;
   maps: readonly BaseMap[];
@@ -65,9 +68,9 @@ export function cardText(card: Card, forms: readonly Form[]): string {
     summary(card),
     forms.includes('merged') ? mergedSection(card) : '',
     forms.includes('adaptor') ? adaptorSection(card) : '',
-    preprocessingSection(card.preprocessing),
-    usage(card, forms),
-    origin(card),
+    pixelsSection(card.preprocessing),
+    useSection(card, forms),
+    origin(card, forms),
   ];
   return `${sections.filter((section) => section !== '').join('\n\n')}\n`;
 }
@@ -91,13 +94,14 @@ ${scores.map(([name, score]) => `| ${name} | ${percent(score?.top1)} | ${percent
 Settings: ${given.map(([name, value]) => `${name} ${String(value)}`).join(', ')}.`;
 }
 
-function mergedSection({ classes, preprocessing: { width, height } }: Card): string {
+function mergedSection({ classes, backbone: { batch }, preprocessing: { width, height } }: Card): string {
+  const images = batch ?? 'batch';
   return `## merged.onnx: the whole classifier
 
 | | name | type | shape |
 |---|---|---|---|
-| input | \`pixel_values\` | float32 | [batch, 3, ${height}, ${width}] |
-| output | \`logits\` | float32 | [batch, ${classes.length}] |`;
+| input | \`pixel_values\` | float32 | [${images}, 3, ${height}, ${width}] |
+| output | \`logits\` | float32 | [${images}, ${classes.length}] |`;
 }
 
 function adaptorSection({
@@ -122,7 +126,7 @@ scale (${scales.join(', ')}) and rounded to half precision; the model multiplies
     notes.push(
       settings.pool === 'cls'
         ? '`base` is the CLS row of the last block, before the final LayerNorm.'
-        : `\`base\` is the mean of the patch tokens (all but the first ${prefix}) of the last block, before the final LayerNorm.`,
+        : `\`base\` is the mean of the patch tokens ${prefix > 0 ? `(all but the first ${prefix}) ` : ''}of the last block, before the final LayerNorm.`,
     );
   return `## adaptor.onnx: the side network alone
 
@@ -143,59 +147,13 @@ function mapMeaning(maps: readonly BaseMap[]): string {
     : `P_i = z_0 + z_${group} + z_${2 * group} + ... + z_(${group} i) for i = 1 to ${maps.length} (${names})`;
 }
 
-function preprocessingSection({ width, height, mean, std, fit, cropPct, interpolation }: Preprocessing): string {
-  const resize =
-    fit === 'squash'
-      ? `resize to ${width} x ${height} pixels whatever its shape`
-      : `resize so that the shorter side is ${Math.floor(Math.min(width, height) / cropPct)} pixels, cut out the centre ${width} x ${height}`;
-  return `## Pixels
-
-Take the image upright, in RGB, on white where it is transparent; ${resize} (${interpolation}, antialiased, as Pillow does it);
-scale to [0, 1], subtract mean [${mean.join(', ')}] and divide by standard deviation [${std.join(', ')}], red first;
-channels before rows. preprocessing.json says the same, and so does the metadata of each model.`;
-}
-
-function usage(card: Card, forms: readonly Form[]): string {
-  const { layout, maps, usesBase, preprocessing } = card;
-  const merged = forms.includes('merged');
-  const file = merged ? 'merged.onnx' : 'adaptor.onnx';
-  const names = merged ? ['pixel_values'] : [...(maps.length > 0 ? ['features'] : []), ...(usesBase ? ['base'] : [])];
-  const shapes: Readonly<Record<string, string>> = {
-    pixel_values: `[1, 3, ${preprocessing.height}, ${preprocessing.width}]`,
-    features: `[1, ${maps.length}, ${layout.tokens}, ${layout.width}]`,
-    base: `[1, ${layout.width}]`,
-  };
-  const python = names.map((name) => `"${name}": ${name}`).join(', ');
-  const javascript = names
-    .map(
-      (name) => `${name}: new ort.Tensor('${name === 'features' ? 'float16' : 'float32'}', ${name}, ${shapes[name]!})`,
-    )
-    .join(', ');
-  return `## Use
-
-\`\`\`python
-import onnxruntime as ort
-labels = open("labels.txt", encoding="utf-8").read().rstrip("\\n").split("\\n")
-session = ort.InferenceSession("${file}")
-logits = session.run(["logits"], {${python}})[0]  # ${names.map((name) => `${name} ${shapes[name]!}`).join(', ')}
-print([labels[index] for index in logits.argmax(1)])
-\`\`\`
-
-\`\`\`js
-import * as ort from 'onnxruntime-node'; // in a browser: onnxruntime-web
-const session = await ort.InferenceSession.create('${file}');
-const feeds = { ${javascript} };
-const { logits } = await session.run(feeds);
-console.log(logits.data.indexOf(Math.max(...logits.data))); // the line in labels.txt, from 0
-\`\`\``;
-}
-
-function origin({ run, created, dataset, backbone }: Card): string {
+function origin({ run, created, dataset, backbone }: Card, forms: readonly Form[]): string {
+  const inside = forms.includes('merged') ? ', which holds for merged.onnx too since its weights are inside' : '';
   return `## Origin and licence
 
 Run ${inline(run)} of ${created}, dataset ${inline(dataset)}, backbone ${inline(backbone.name)} (sha256 ${backbone.sha256}).
-Made with Sidetune Studio. The backbone keeps its own licence, which holds for merged.onnx too since its weights are
-inside; the dataset's licence may bear on the trained parameters.`;
+Made with Sidetune Studio. The backbone keeps its own licence${inside}; the dataset's licence may bear on the trained
+parameters.`;
 }
 
 const percent = (fraction: number | undefined): string =>
