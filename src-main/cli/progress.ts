@@ -25,12 +25,12 @@ interface Pace {
   /** Units done at the first report: they took no time that we saw. */
   startedWith: number;
   done: number;
+  total: number;
+  unit: string;
 }
 
 export class ProgressPrinter {
   private pace: Pace | undefined;
-  private epochsSince = 0;
-  private firstEpoch = 0;
   private lastEpoch = '';
   /** The newest line that was held back. */
   private pending = '';
@@ -49,31 +49,33 @@ export class ProgressPrinter {
   report({ task, done, total, unit }: Progress): void {
     if (this.pace?.task !== task || done < this.pace.done) {
       this.finish();
-      this.pace = { task, startedAt: this.now(), startedWith: Math.max(0, done - 1), done };
+      this.lastEpoch = '';
+      this.pace = { task, startedAt: this.now(), startedWith: Math.max(0, done - 1), done, total, unit };
     }
     this.pace.done = done;
-    const seconds = (this.now() - this.pace.startedAt) / 1000;
-    const rate = seconds > 0.2 ? (done - this.pace.startedWith) / seconds : 0;
-    const parts = [`${task}: ${grouped(done)}/${grouped(total)} ${unit}`];
-    if (rate > 0) parts.push(`${rate >= 10 ? grouped(Math.round(rate)) : rate.toFixed(1)}/s`);
-    if (rate > 0 && done < total) parts.push(`${duration((total - done) / rate)} left`);
-    if (this.lastEpoch !== '') parts.push(this.lastEpoch);
-    this.show(parts.join(', '), done >= total);
+    if (this.lastEpoch === '')
+      this.show(`${task}: ${grouped(done)}/${grouped(total)} ${unit}${this.tail()}`, done >= total);
+    // The epoch that is about to be reported ends the task's lines too.
+    else if (done < total) this.show(`${this.lastEpoch}${this.tail()}`, false);
   }
 
-  /** One epoch of `epochs` is done. */
+  /** One epoch of `epochs` is done. Until the next, the task's reports go on with its line. */
   epoch({ epoch, loss, val }: EpochReport, epochs: number): void {
-    if (this.lastEpoch === '') {
-      this.epochsSince = this.now();
-      this.firstEpoch = epoch;
-    }
-    const scores = `loss ${loss.toFixed(4)}, val top-1 ${percent(val?.top1)}`;
-    this.lastEpoch = `epoch ${epoch}/${epochs}: ${scores}`;
-    const past = epoch - this.firstEpoch;
-    const left = past > 0 ? ((this.now() - this.epochsSince) / 1000 / past) * (epochs - epoch) : undefined;
+    this.lastEpoch = `epoch ${epoch}/${epochs}: loss ${loss.toFixed(4)}, val top-1 ${percent(val?.top1)}`;
     const last = epoch >= epochs;
-    this.show(left === undefined || last ? this.lastEpoch : `${this.lastEpoch}, ${duration(left)} left`, last);
+    this.show(`${this.lastEpoch}${this.tail()}`, last);
     if (last) this.lastEpoch = '';
+  }
+
+  /** Rate and time left of the task, as far as they are known. */
+  private tail(): string {
+    if (this.pace === undefined) return '';
+    const { startedAt, startedWith, done, total, unit } = this.pace;
+    const seconds = (this.now() - startedAt) / 1000;
+    if (seconds <= 0.2) return '';
+    const rate = (done - startedWith) / seconds;
+    const speed = `, ${rate >= 10 ? grouped(Math.round(rate)) : rate.toFixed(1)} ${unit}/s`;
+    return done < total ? `${speed}, ${duration((total - done) / rate)} left` : speed;
   }
 
   /** Leaves the cursor at the start of a line, so that other text may follow; the task may go on. */

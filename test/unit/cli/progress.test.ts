@@ -21,8 +21,8 @@ describe('progress into a file', () => {
       progress.report({ task: 'extract', done, total: 100, unit: 'images' });
     }
     expect(written).toHaveLength(4);
-    expect(written[0]).toBe('extract: 25/100 images, 5.2/s, 14 s left\n');
-    expect(written.at(-1)).toMatch(/^extract: 100\/100 images, 5\.1\/s\n$/);
+    expect(written[0]).toBe('extract: 25/100 images, 5.2 images/s, 14 s left\n');
+    expect(written.at(-1)).toMatch(/^extract: 100\/100 images, 5\.1 images\/s\n$/);
   });
 
   it('says a short task once', () => {
@@ -31,18 +31,28 @@ describe('progress into a file', () => {
     expect(written).toEqual(['try: 3/3 trials\n']);
   });
 
-  it('shows epochs with loss, val top-1 and the time left', () => {
+  it('shows epochs with loss, val top-1, and the pace of the training', () => {
     const progress = printer({});
-    for (let epoch = 1; epoch <= 4; epoch++) {
-      clock += 6000;
-      progress.epoch({ epoch, loss: 1 / epoch, val: epoch === 2 ? null : { top1: 0.9 } }, 4);
+    for (let epoch = 1; epoch <= 3; epoch++) {
+      for (const done of [50, 100]) {
+        clock += 3000;
+        progress.report({ task: 'train', done: 100 * (epoch - 1) + done, total: 300, unit: 'images' });
+      }
+      progress.epoch({ epoch, loss: 1 / epoch, val: epoch === 1 ? null : { top1: 0.9 } }, 3);
     }
+    progress.report({ task: 'compare', done: 8, total: 8, unit: 'images' });
     expect(written).toEqual([
-      'epoch 1/4: loss 1.0000, val top-1 90.0 %\n',
-      'epoch 2/4: loss 0.5000, val top-1 -, 12 s left\n',
-      'epoch 3/4: loss 0.3333, val top-1 90.0 %, 6.0 s left\n',
-      'epoch 4/4: loss 0.2500, val top-1 90.0 %\n',
+      'train: 100/300 images, 17 images/s, 12 s left\n',
+      'epoch 1/3: loss 1.0000, val top-1 -, 17 images/s, 6.0 s left\n',
+      'epoch 3/3: loss 0.3333, val top-1 90.0 %, 17 images/s\n',
+      'compare: 8/8 images\n',
     ]);
+  });
+
+  it('shows epochs of which nothing else is known', () => {
+    const progress = printer({});
+    progress.epoch({ epoch: 2, loss: 0.5, val: { top1: 0.25 } }, 2);
+    expect(written).toEqual(['epoch 2/2: loss 0.5000, val top-1 25.0 %\n']);
   });
 
   it('does not take what was done before for speed', () => {
@@ -50,7 +60,7 @@ describe('progress into a file', () => {
     progress.report({ task: 'train', done: 900, total: 1000, unit: 'steps' });
     clock += 5000;
     progress.report({ task: 'train', done: 909, total: 1000, unit: 'steps' });
-    expect(written).toEqual(['train: 909/1,000 steps, 2.0/s, 46 s left\n']);
+    expect(written).toEqual(['train: 909/1,000 steps, 2.0 steps/s, 46 s left\n']);
   });
 });
 
@@ -64,7 +74,7 @@ describe('progress on a terminal', () => {
     const erase = '\r\u001b[2K';
     expect(written[0]).toBe(`${erase}check: 1/10 images`);
     expect(written).toHaveLength(7);
-    expect(written.slice(-2)).toEqual([`${erase}check: 10/10 images, 22/s`, '\n']);
+    expect(written.slice(-2)).toEqual([`${erase}check: 10/10 images, 22 images/s`, '\n']);
   });
 
   it('shows the line that was held back before other text follows', () => {
