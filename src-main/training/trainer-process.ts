@@ -9,7 +9,8 @@ const REPORT_EVERY_MS = 200;
 const stop = new AbortController();
 
 function tell(message: FromTrainer): void {
-  process.send?.(message);
+  // The parent may be gone: then nobody is left to tell.
+  if (process.connected) process.send?.(message);
 }
 
 process.on('disconnect', () => stop.abort());
