@@ -1,7 +1,7 @@
 /** The thread behind `SessionThread`: onnxruntime blocks the thread that calls it, so its sessions live here. */
 import { parentPort } from 'node:worker_threads';
 import type { InferenceSession, Tensor } from 'onnxruntime-node';
-import { createSession, toOrt } from './compiled.ts';
+import { createSession, toOrt } from './session.ts';
 import type { Storage, TensorData } from './program.ts';
 import type { SentTensor, SessionReply, SessionRequest } from './session-messages.ts';
 

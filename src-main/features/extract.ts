@@ -7,7 +7,7 @@ import { mapName, type MapRequest } from '../backbone/surgery.ts';
 import { imagePath, type DatasetImage } from '../data/dataset.ts';
 import { startDecoder } from '../data/decode/start-decoder.ts';
 import type { Decoder } from '../data/decode/decoder.ts';
-import { ORT_VERSION } from '../engine/compiled.ts';
+import { ORT_VERSION } from '../engine/session.ts';
 import { writeFileAtomic } from '../workspace/atomic.ts';
 import type { Workspace } from '../workspace/workspace.ts';
 import {

@@ -14,7 +14,8 @@ process.send?.(answer, () => process.exit(0));
 async function ask(question: Question): Promise<Answer> {
   switch (question.ask) {
     case 'compiled': {
-      const { CompiledEngine, ORT_VERSION } = await import('../engine/compiled.ts');
+      const { CompiledEngine } = await import('../engine/compiled.ts');
+      const { ORT_VERSION } = await import('../engine/session.ts');
       return { ...(await tryEngine(new CompiledEngine({ threads: 1 }))), version: ORT_VERSION };
     }
     case 'eager': {

@@ -157,6 +157,7 @@ async function newConfig(
   const ground = groundOf(backbone, dataset.classes.length);
   const network = buildNetwork(settings, ground, stepForm);
   const layout = new ParameterLayout(network.parameters);
+  const threads = request.threads ?? availableParallelism();
   const config: RunConfig = {
     version: 1,
     run: await claimRunId(workspace, settings.method, dataset.name),
@@ -171,9 +172,9 @@ async function newConfig(
     noTest: request.noTest ?? false,
     engine: request.engine ?? 'compiled',
     device: request.device ?? 'cpu',
-    threads: request.threads ?? availableParallelism(),
+    threads,
     stepForm,
-    microBatch: defaultMicroBatch(ground.layout, network.maps.length, settings.batch),
+    microBatch: defaultMicroBatch(ground.layout, network.maps.length, settings.batch, threads),
     scales: network.maps.map((map) => trainSet.maps[mapName(map)]!.scale),
   };
   await writeConfig(workspace, config);

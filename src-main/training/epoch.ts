@@ -1,11 +1,16 @@
-import type { Engine, Executable } from '../engine/program.ts';
+import { mapName } from '../backbone/surgery.ts';
+import { CompiledEngine } from '../engine/compiled.ts';
+import type { Engine } from '../engine/program.ts';
+import { openProgram } from '../engine/session.ts';
 import type { RandomGenerator } from 'pure-rand/types/RandomGenerator';
-import { FeatureReader, type FeatureBuffers } from '../features/read-features.ts';
+import type { FeatureNeeds } from '../features/read-features.ts';
 import type { Network, Pool, StepForm, TokenLayout } from '../methods/network.ts';
 import type { LabelledFeatures } from './evaluate-network.ts';
 import type { Optimizer } from './optimizer.ts';
 import type { ParameterLayout } from './parameters.ts';
-import { gradientProgram } from './programs.ts';
+import { LocalLane, type GradientLane, type MicroBatch } from './gradient-lane.ts';
+import { gradientProgram, type BatchShape } from './programs.ts';
+import { ThreadLane } from './thread-lane.ts';
 import { generatorFor, shuffled, uniform } from './random.ts';
 
 const ORDER = 1;
@@ -30,36 +35,45 @@ export interface EpochOptions {
 export type LearningRates = (step: number) => { side: number; head: number };
 
 /**
- * Runs epochs over cached features. A batch goes through the gradient graph in micro-batches, whose weighted gradients
- * simply add up; the next micro-batch is read from the cache while one is computed.
+ * Runs epochs over cached features. A batch goes through the gradient graph in micro-batches, dealt to lanes that work
+ * side by side; their weighted gradients simply add up. With the same number of lanes the sums are the same to the bit.
  */
 export class EpochRunner {
-  private readonly buffers: FeatureBuffers[];
-
   private constructor(
-    private readonly gradient: Executable,
-    private readonly reader: FeatureReader,
+    private readonly lanes: readonly GradientLane[],
     private readonly data: LabelledFeatures,
     private readonly options: EpochOptions,
-  ) {
-    this.buffers = [reader.allocate(options.microBatch), reader.allocate(options.microBatch)];
-  }
+  ) {}
 
-  static async open(engine: Engine, data: LabelledFeatures, options: EpochOptions): Promise<EpochRunner> {
-    const { network, parameters, layout, pool, form, microBatch, labelSmoothing, dropPath } = options;
+  /** @param lanes how many threads compute gradients; an engine that runs eagerly has one. */
+  static async open(engine: Engine, data: LabelledFeatures, options: EpochOptions, lanes = 1): Promise<EpochRunner> {
+    const { network, parameters, layout, pool, form, microBatch, labelSmoothing, dropPath, batch } = options;
     const rowSums = form === 'low-rank';
-    const reader = await FeatureReader.open(data.features, {
-      maps: network.maps,
-      rowSums,
-      base: network.usesBase ? pool : null,
-    });
-    const program = gradientProgram(
-      network,
-      parameters,
-      { batch: microBatch, layout, scales: reader.scales, rowSums, dropPath: dropPath > 0 },
-      labelSmoothing,
-    );
-    return new EpochRunner(await engine.compile(program), reader, data, options);
+    const needs: FeatureNeeds = { maps: network.maps, rowSums, base: network.usesBase ? pool : null };
+    const scales = network.maps.map((map) => data.features.maps[mapName(map)]!.scale);
+    const shape: BatchShape = { batch: microBatch, layout, scales, rowSums, dropPath: dropPath > 0 };
+    const program = gradientProgram(network, parameters, shape, labelSmoothing);
+    const size = parameters.size;
+    if (!(engine instanceof CompiledEngine))
+      return new EpochRunner(
+        [await LocalLane.open(await engine.compile(program), data.features, needs, { size, microBatch })],
+        data,
+        options,
+      );
+    const lowered = await engine.lower(program);
+    const opened: GradientLane[] = [];
+    try {
+      // This thread is a lane too; no more lanes than micro-batches in a step.
+      opened.push(
+        await LocalLane.open(await openProgram(lowered, { threads: 1 }), data.features, needs, { size, microBatch }),
+      );
+      while (opened.length < Math.min(lanes, Math.ceil(batch / microBatch)))
+        opened.push(await ThreadLane.open({ program: lowered, features: data.features, needs, size, microBatch }));
+    } catch (error) {
+      for (const lane of opened) await lane.close();
+      throw error;
+    }
+    return new EpochRunner(opened, data, options);
   }
 
   /** Optimizer steps in an epoch; the last batch may be smaller. */
@@ -87,55 +101,49 @@ export class EpochRunner {
       generatorFor(seed, ORDER, epoch),
     );
     const drops = generatorFor(seed, DROP, epoch);
-    const parts = this.parts(order);
-    let gradient = new Float32Array(parameters.size);
-    let loss = new Float32Array(1);
+    let dealt = this.deal(order, 0, drops);
     let lossSum = 0;
     let weightSum = 0;
-    let reading = this.reader.read(parts[0]!.images, this.buffers[0]!);
-    for (const [index, part] of parts.entries()) {
+    for (let step = 0; step < this.steps; step++) {
       signal?.throwIfAborted();
-      await reading;
-      const next = parts[index + 1];
-      if (next) reading = this.reader.read(next.images, this.buffers[(index + 1) % 2]!);
-      const feeds = { parameters: optimizer.parameters, gradient, loss, ...this.lossInputs(part), ...this.drop(drops) };
-      const results = await this.gradient.run({ ...feeds, ...this.buffers[index % 2]! });
-      gradient = results.gradient_out as Float32Array<ArrayBuffer>;
-      loss = results.loss_out as Float32Array<ArrayBuffer>;
-      if (!part.endsStep) continue;
-      if (!Number.isFinite(loss[0])) throw new DivergedError(epoch + 1);
-      const step = epoch * this.steps + part.step;
-      await optimizer.apply(gradient, step, rates(step));
-      lossSum += loss[0]! * part.weight;
-      weightSum += part.weight;
-      onStep(Math.min((part.step + 1) * batch, total));
-      gradient = new Float32Array(parameters.size);
-      loss = new Float32Array(1);
+      const next = step + 1 < this.steps ? this.deal(order, step + 1, drops) : undefined;
+      // Lanes on other threads first: the one on this thread blocks it.
+      const running = this.lanes
+        .map((lane, index) => ({ lane, parts: dealt.lanes[index]!, upcoming: next?.lanes[index]![0]?.images }))
+        .toReversed()
+        .map(({ lane, parts, upcoming }) => lane.run(optimizer.parameters, parts, upcoming));
+      const [first, ...others] = (await Promise.all(running)).toReversed();
+      let { loss } = first!;
+      for (const other of others) {
+        loss += other.loss;
+        for (let i = 0; i < parameters.size; i++) first!.gradient[i]! += other.gradient[i]!;
+      }
+      if (!Number.isFinite(loss)) throw new DivergedError(epoch + 1);
+      const at = epoch * this.steps + step;
+      await optimizer.apply(first!.gradient, at, rates(at));
+      lossSum += loss * dealt.weight;
+      weightSum += dealt.weight;
+      onStep(Math.min((step + 1) * batch, total));
+      if (next) dealt = next;
     }
     return lossSum / weightSum;
   }
 
-  /** The epoch's micro-batches in order. */
-  private parts(order: Int32Array): Part[] {
+  /** A step's micro-batches, dealt to the lanes in turn. */
+  private deal(order: Int32Array, step: number, drops: RandomGenerator): { lanes: MicroBatch[][]; weight: number } {
     const { batch, microBatch, classWeights } = this.options;
-    const { labels } = this.data;
-    const parts: Part[] = [];
-    for (let step = 0; step < this.steps; step++) {
-      const images = order.subarray(step * batch, (step + 1) * batch);
-      const weight = images.reduce((sum, image) => sum + classWeights[labels[image]!]!, 0);
-      for (let first = 0; first < images.length; first += microBatch)
-        parts.push({
-          step,
-          weight,
-          images: images.subarray(first, first + microBatch),
-          endsStep: first + microBatch >= images.length,
-        });
+    const images = order.subarray(step * batch, (step + 1) * batch);
+    const weight = images.reduce((sum, image) => sum + classWeights[this.data.labels[image]!]!, 0);
+    const lanes = this.lanes.map((): MicroBatch[] => []);
+    for (let part = 0; part * microBatch < images.length; part++) {
+      const own = images.slice(part * microBatch, (part + 1) * microBatch);
+      lanes[part % lanes.length]!.push({ images: own, ...this.lossInputs(own, weight), ...this.drop(drops) });
     }
-    return parts;
+    return { lanes, weight };
   }
 
   /** Labels, and each image's share of the batch's loss; padding has none. */
-  private lossInputs({ images, weight }: Part): { labels: Int32Array; weights: Float32Array } {
+  private lossInputs(images: Int32Array, weight: number): Pick<MicroBatch, 'labels' | 'weights'> {
     const { microBatch, classWeights } = this.options;
     const labels = new Int32Array(microBatch);
     const weights = new Float32Array(microBatch);
@@ -147,7 +155,7 @@ export class EpochRunner {
   }
 
   /** Which modules are dropped for which image (stochastic depth, Huang et al., arXiv 1603.09382). */
-  private drop(generator: RandomGenerator): { keep?: Float32Array } {
+  private drop(generator: RandomGenerator): Pick<MicroBatch, 'keep'> {
     const { dropPath, microBatch, network } = this.options;
     if (dropPath === 0 || network.modules === 0) return {};
     return {
@@ -158,17 +166,8 @@ export class EpochRunner {
   }
 
   async close(): Promise<void> {
-    await this.gradient.dispose();
-    await this.reader.close();
+    await Promise.all(this.lanes.map((lane) => lane.close()));
   }
-}
-
-/** A micro-batch: which images, of which step, and the weight of that step's whole batch. */
-interface Part {
-  step: number;
-  images: Int32Array;
-  weight: number;
-  endsStep: boolean;
 }
 
 /** The loss is no longer a number: the learning rate is too high. */

@@ -68,7 +68,7 @@ export async function trainNetwork(
   await writeFileAtomic(path('metrics'), history.map((line) => `${JSON.stringify(line)}\n`).join(''));
   let best: Best | undefined = resumed?.best;
 
-  const runner = await EpochRunner.open(engine, train, epochOptions(job, shared));
+  const runner = await EpochRunner.open(engine, train, epochOptions(job, shared), config.threads);
   const optimizer = await Optimizer.create(engine, parameters, settings.weightDecay, first);
   const evaluator = val ? await Evaluator.open(engine, val, shared) : undefined;
   const steps = runner.steps * settings.epochs;

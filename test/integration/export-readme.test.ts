@@ -8,7 +8,7 @@ import { findBlocks } from '../../src-main/backbone/find-blocks.ts';
 import { writePlainVit } from '../../src-main/backbone/plain-vit.ts';
 import { choosePreprocessing, type PreprocessingChoice } from '../../src-main/backbone/preprocessing.ts';
 import { startDecoder } from '../../src-main/data/decode/start-decoder.ts';
-import { toOrt } from '../../src-main/engine/compiled.ts';
+import { toOrt } from '../../src-main/engine/session.ts';
 import { decodeModel, encodeModel } from '../../src-main/engine/onnx/model.ts';
 import { writeExport } from '../../src-main/export/files.ts';
 import { mergedModel } from '../../src-main/export/merged.ts';

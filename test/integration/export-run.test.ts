@@ -13,7 +13,7 @@ import { imagePath, imagesOf, type Dataset } from '../../src-main/data/dataset.t
 import { startDecoder } from '../../src-main/data/decode/start-decoder.ts';
 import { importDataset } from '../../src-main/data/import.ts';
 import { writeOrientationSet } from '../../src-main/data/sample/orientation.ts';
-import { createSession } from '../../src-main/engine/compiled.ts';
+import { createSession } from '../../src-main/engine/session.ts';
 import { decodeModel } from '../../src-main/engine/onnx/model.ts';
 import { exportRun } from '../../src-main/export/export-run.ts';
 import type { Network } from '../../src-main/methods/network.ts';

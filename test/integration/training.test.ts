@@ -331,6 +331,17 @@ it('gives the same losses in the low-rank form', async () => {
   expect(Math.abs(lowRank.loss - plain.loss)).toBeLessThan(1e-4);
 });
 
+it('gives the same numbers on two threads as on one, and the same bits on two threads again', async () => {
+  const settings = ['--method', 'last', '--epochs', '3', '--lr', '3e-3', '--drop-path', '0.1', '--no-test'];
+  const one = await train('threads', ...settings);
+  const two = await train('threads', ...settings, '--threads', '2');
+  const again = await train('threads', ...settings, '--threads', '2');
+  const best = (run: RunResult) => join(runFolder('threads', run.run), 'best.safetensors');
+  expect(await hashOf(best(again))).toBe(await hashOf(best(two)));
+  expect(await hashOf(best(two))).not.toBe(await hashOf(best(one)));
+  expect(Math.abs(two.loss - one.loss)).toBeLessThan(1e-4);
+});
+
 it('finds damage in the feature cache and says how to mend it', async () => {
   await train('damaged', '--method', 'linear', '--epochs', '1');
   const features = join(folder, 'damaged', 'features');

@@ -1,7 +1,7 @@
 // One float32 product of two 1024 x 1024 matrices in onnxruntime: how fast this machine's kernels are, and so what a
 // peer's BLAS has to reach to count as a fair baseline.
 import * as ort from 'onnxruntime-node';
-import { createSession } from '../../../src-main/engine/compiled.ts';
+import { createSession } from '../../../src-main/engine/session.ts';
 import { DataType, encodeModel, model, node, valueInfo } from '../../../src-main/engine/onnx/model.ts';
 import { report, timeSteps } from '../side.ts';
 

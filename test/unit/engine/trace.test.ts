@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { describe, expect, it } from 'vitest';
-import { CompiledEngine, createSession, toOrt } from '../../../src-main/engine/compiled.ts';
+import { CompiledEngine } from '../../../src-main/engine/compiled.ts';
+import { createSession, toOrt } from '../../../src-main/engine/session.ts';
 import { EagerEngine } from '../../../src-main/engine/eager.ts';
 import { encodeModel } from '../../../src-main/engine/onnx/model.ts';
 import type { Program, Tensors } from '../../../src-main/engine/program.ts';

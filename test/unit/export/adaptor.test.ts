@@ -1,6 +1,7 @@
 import type * as ort from 'onnxruntime-node';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { CompiledEngine, createSession, toOrt } from '../../../src-main/engine/compiled.ts';
+import { CompiledEngine } from '../../../src-main/engine/compiled.ts';
+import { createSession, toOrt } from '../../../src-main/engine/session.ts';
 import { floatsToHalves } from '../../../src-main/engine/half.ts';
 import { encodeModel } from '../../../src-main/engine/onnx/model.ts';
 import type { ModelProto } from '../../../src-main/engine/onnx/onnx_pb.ts';

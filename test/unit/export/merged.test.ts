@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { findBlocks, type VitStructure } from '../../../src-main/backbone/find-blocks.ts';
 import { declaredShape } from '../../../src-main/backbone/graph.ts';
 import { writePlainVit, type PlainVitOptions } from '../../../src-main/backbone/plain-vit.ts';
-import { createSession } from '../../../src-main/engine/compiled.ts';
+import { createSession } from '../../../src-main/engine/session.ts';
 import { DataType, decodeModel, encodeModel, node, valueInfo } from '../../../src-main/engine/onnx/model.ts';
 import type { ModelProto } from '../../../src-main/engine/onnx/onnx_pb.ts';
 import { mergedModel } from '../../../src-main/export/merged.ts';

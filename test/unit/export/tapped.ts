@@ -1,7 +1,8 @@
 import * as ort from 'onnxruntime-node';
 import type { VitStructure } from '../../../src-main/backbone/find-blocks.ts';
 import { addTaps, mapValues } from '../../../src-main/backbone/surgery.ts';
-import { CompiledEngine, createSession } from '../../../src-main/engine/compiled.ts';
+import { CompiledEngine } from '../../../src-main/engine/compiled.ts';
+import { createSession } from '../../../src-main/engine/session.ts';
 import { encodeModel } from '../../../src-main/engine/onnx/model.ts';
 import type { ModelProto } from '../../../src-main/engine/onnx/onnx_pb.ts';
 import type { Buffers } from '../../../src-main/engine/program.ts';

@@ -1,0 +1,81 @@
+import { createRequire } from 'node:module';
+import * as ort from 'onnxruntime-node';
+import { allocate, checkFeeds, type Buffers, type Executable, type TensorData, type TensorSpec } from './program.ts';
+
+/* onnxruntime as it is used here. This file knows nothing of TF.js, so that threads that only run models start fast. */
+
+export const ORT_VERSION = (createRequire(import.meta.url)('onnxruntime-node/package.json') as { version: string })
+  .version;
+
+export interface SessionOptions {
+  /** Threads inside one operator; 1 leaves the rest of the machine to others. */
+  threads: number;
+}
+
+/** A program as an ONNX model: plain data, which any thread can open. */
+export interface LoweredProgram {
+  model: Uint8Array;
+  inputs: Readonly<Record<string, TensorSpec>>;
+  outputs: Readonly<Record<string, TensorSpec>>;
+}
+
+/** Makes a lowered program ready to run on the calling thread. */
+export async function openProgram(
+  { model, inputs, outputs }: LoweredProgram,
+  options: SessionOptions,
+): Promise<Executable> {
+  return new CompiledProgram(await createSession(model, options), inputs, outputs);
+}
+
+/** Opens a model with this project's session settings. */
+export function createSession(model: Uint8Array | string, { threads }: SessionOptions): Promise<ort.InferenceSession> {
+  const options: ort.InferenceSession.SessionOptions = {
+    executionProviders: ['cpu'],
+    intraOpNumThreads: threads,
+    interOpNumThreads: 1,
+    executionMode: 'sequential',
+    graphOptimizationLevel: 'all',
+    logSeverityLevel: 3,
+    extra: { session: { set_denormal_as_zero: '1' } },
+  };
+  return typeof model === 'string'
+    ? ort.InferenceSession.create(model, options)
+    : ort.InferenceSession.create(model, options);
+}
+
+class CompiledProgram implements Executable {
+  constructor(
+    private readonly session: ort.InferenceSession,
+    readonly inputs: Readonly<Record<string, TensorSpec>>,
+    readonly outputs: Readonly<Record<string, TensorSpec>>,
+  ) {}
+
+  /** Feeds and results are handed over by reference: onnxruntime reads and writes these very buffers. */
+  async run(feeds: Buffers, into: Buffers = {}): Promise<Buffers> {
+    checkFeeds(this.inputs, feeds);
+    const results: Buffers = {};
+    const fetches: Record<string, ort.Tensor> = {};
+    for (const [name, spec] of Object.entries(this.outputs)) {
+      results[name] = into[name] ?? allocate(spec);
+      fetches[name] = toOrt(spec, results[name]);
+    }
+    const inputs: Record<string, ort.Tensor> = {};
+    for (const [name, spec] of Object.entries(this.inputs)) inputs[name] = toOrt(spec, feeds[name]!);
+    await this.session.run(inputs, fetches);
+    return results;
+  }
+
+  async dispose(): Promise<void> {
+    await this.session.release();
+  }
+}
+
+const Float16 = (
+  globalThis as { Float16Array?: new (buffer: ArrayBufferLike, offset: number, length: number) => ArrayBufferView }
+).Float16Array;
+
+/** A view of `data` as onnxruntime wants it; float16 is a Float16Array where the platform has one. */
+export function toOrt(spec: TensorSpec, data: TensorData): ort.Tensor {
+  const view = spec.storage === 'float16' && Float16 ? new Float16(data.buffer, data.byteOffset, data.length) : data;
+  return new ort.Tensor(spec.storage as 'float32', view as Float32Array, spec.shape);
+}

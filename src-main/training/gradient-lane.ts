@@ -1,0 +1,103 @@
+import type { Executable } from '../engine/program.ts';
+import { FeatureReader, type FeatureBuffers, type FeatureNeeds } from '../features/read-features.ts';
+import type { FeatureSet } from '../features/feature-set.ts';
+
+/** A micro-batch: rows of the cache to read, and what the loss needs besides. Padding has weight 0. */
+export interface MicroBatch {
+  /** Rows to read; at most the micro-batch's size. */
+  images: Int32Array;
+  labels: Int32Array;
+  /** Share of the step's loss. */
+  weights: Float32Array;
+  /** [microBatch, modules], with drop-path only. */
+  keep?: Float32Array;
+}
+
+export interface GradientSum {
+  gradient: Float32Array;
+  loss: number;
+}
+
+/** Where micro-batches are turned into gradients: on this thread or on another. */
+export interface GradientLane {
+  /**
+   * Sum of the gradients and losses of `parts`. The rows of `upcoming`, the first of the next call, are read meanwhile.
+   */
+  run(parameters: Float32Array, parts: readonly MicroBatch[], upcoming: Int32Array | undefined): Promise<GradientSum>;
+  close(): Promise<void>;
+}
+
+/** A lane on the calling thread: reads the next micro-batch from the cache while one is computed. */
+export class LocalLane implements GradientLane {
+  private readonly buffers: [FeatureBuffers, FeatureBuffers];
+  private turn = 0;
+  private ahead: { images: Int32Array; reading: Promise<void> } | undefined;
+
+  private constructor(
+    private readonly executable: Executable,
+    private readonly reader: FeatureReader,
+    private readonly size: number,
+    microBatch: number,
+  ) {
+    this.buffers = [reader.allocate(microBatch), reader.allocate(microBatch)];
+  }
+
+  /**
+   * @param executable a compiled `gradientProgram`
+   * @param size elements of the parameter vector
+   */
+  static async open(
+    executable: Executable,
+    features: FeatureSet,
+    needs: FeatureNeeds,
+    { size, microBatch }: { size: number; microBatch: number },
+  ): Promise<LocalLane> {
+    return new LocalLane(executable, await FeatureReader.open(features, needs), size, microBatch);
+  }
+
+  async run(
+    parameters: Float32Array,
+    parts: readonly MicroBatch[],
+    upcoming: Int32Array | undefined,
+  ): Promise<GradientSum> {
+    let gradient = new Float32Array(this.size);
+    let loss = new Float32Array(1);
+    for (const [index, { images, ...inputs }] of parts.entries()) {
+      const buffers = await this.take(images);
+      const next = parts[index + 1]?.images ?? upcoming;
+      if (next) this.prefetch(next);
+      const results = await this.executable.run({ parameters, gradient, loss, ...inputs, ...buffers });
+      gradient = results.gradient_out as Float32Array<ArrayBuffer>;
+      loss = results.loss_out as Float32Array<ArrayBuffer>;
+    }
+    return { gradient, loss: loss[0]! };
+  }
+
+  async close(): Promise<void> {
+    await this.ahead?.reading.catch(() => undefined);
+    await this.executable.dispose();
+    await this.reader.close();
+  }
+
+  /** The buffers with these rows, which may have been read ahead. */
+  private async take(images: Int32Array): Promise<FeatureBuffers> {
+    const { ahead } = this;
+    const buffers = this.buffers[this.turn]!;
+    this.ahead = undefined;
+    await ahead?.reading;
+    if (!ahead || !sameRows(ahead.images, images)) await this.reader.read(images, buffers);
+    this.turn = 1 - this.turn;
+    return buffers;
+  }
+
+  private prefetch(images: Int32Array): void {
+    const reading = this.reader.read(images, this.buffers[this.turn]!);
+    // Reported when the rows are taken; until then a failure is not unhandled.
+    reading.catch(() => undefined);
+    this.ahead = { images, reading };
+  }
+}
+
+function sameRows(a: Int32Array, b: Int32Array): boolean {
+  return a.length === b.length && a.every((row, index) => row === b[index]);
+}
