@@ -1,14 +1,21 @@
 // usage: last-step.ts --shape vit_tiny|vit_b --form plain|low-rank [--batch N] [--micro N] [--steps N]
-// One optimizer step of LAST as the trainer takes it: gradient of each micro-batch, then AdamW, in onnxruntime.
-// Threads come from BENCH_THREADS. The setting is that of peers/last_step.py: CLS pooled, fp16 features at random.
+// One optimizer step of LAST exactly as the trainer takes it: features read from a cache file, gradients in lanes,
+// AdamW. Threads come from BENCH_THREADS. The setting is that of peers/last_step.py: CLS pooled, random features.
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
+import { mapName } from '../../../src-main/backbone/surgery.ts';
 import { CompiledEngine } from '../../../src-main/engine/compiled.ts';
 import { floatsToHalves, halvesToFloats } from '../../../src-main/engine/half.ts';
-import type { Buffers } from '../../../src-main/engine/program.ts';
+import { baseColumns, mapColumns, type FeatureSet } from '../../../src-main/features/feature-set.ts';
+import { RowFileWriter } from '../../../src-main/features/row-file.ts';
 import { last } from '../../../src-main/methods/last.ts';
+import { EpochRunner } from '../../../src-main/training/epoch.ts';
+import { defaultMicroBatch } from '../../../src-main/training/micro-batch.ts';
+import { Optimizer } from '../../../src-main/training/optimizer.ts';
 import { ParameterLayout } from '../../../src-main/training/parameters.ts';
-import { gradientProgram, updateProgram } from '../../../src-main/training/programs.ts';
 import { normal } from '../../../src-main/training/random.ts';
 import { CLASSES, GROUPS, RANK, SHAPES, type ShapeName } from '../shapes.ts';
 import { report, timeSteps } from '../side.ts';
@@ -24,10 +31,9 @@ const { values } = parseArgs({
 });
 const { tokens, width } = SHAPES[values.shape as ShapeName];
 const form = values.form === 'low-rank' ? 'low-rank' : 'plain';
-const [batch, steps] = [Number(values.batch), Number(values.steps)];
-const micro = Number(values.micro ?? batch);
-
+const [batch, steps, threads] = [Number(values.batch), Number(values.steps), Number(process.env.BENCH_THREADS ?? 2)];
 const layout = { tokens, width, prefix: 1 };
+const microBatch = Number(values.micro ?? defaultMicroBatch(layout, GROUPS, batch, threads));
 const norm = { scale: new Float32Array(width).fill(1), shift: new Float32Array(width), epsilon: 1e-6 };
 const network = last({
   layout,
@@ -40,66 +46,87 @@ const network = last({
   pool: 'cls',
   form,
 });
-const parameterLayout = new ParameterLayout(network.parameters);
-const scales = network.maps.map(() => 1);
-const shape = { batch: micro, layout, scales, rowSums: form === 'low-rank', dropPath: false };
+const parameters = new ParameterLayout(network.parameters);
 
-const engine = new CompiledEngine({ threads: Number(process.env.BENCH_THREADS ?? 2) });
-const gradientOf = await engine.compile(gradientProgram(network, parameterLayout, shape, 0));
-const update = await engine.compile(updateProgram(parameterLayout, 0.05));
+const folder = await mkdtemp(join(tmpdir(), 'last-step-'));
+try {
+  const engine = new CompiledEngine({ threads: 1 });
+  const data = { features: await randomFeatures(), labels: Array.from({ length: batch }, (_, i) => i % CLASSES) };
+  const options = {
+    network,
+    parameters,
+    layout,
+    pool: 'cls' as const,
+    form: form as 'plain' | 'low-rank',
+    batch,
+    microBatch,
+    labelSmoothing: 0,
+    dropPath: 0,
+    classWeights: new Float32Array(CLASSES).fill(1),
+    seed: 1,
+  };
+  const runner = await EpochRunner.open(engine, data, options, threads);
+  const optimizer = await Optimizer.create(engine, parameters, 0.05, { parameters: parameters.initialize(1) });
+  let epoch = 0;
+  let loss = NaN;
+  // An epoch of one batch is one step.
+  const step = async () => {
+    loss = await runner.run(
+      epoch++,
+      optimizer,
+      () => ({ side: 1e-3, head: 1e-3 }),
+      () => undefined,
+    );
+  };
+  const times = await timeSteps(step, { steps });
+  if (!Number.isFinite(loss)) throw new Error(`The loss is ${loss}.`);
+  await runner.close();
+  await optimizer.close();
+  report(times, { images: batch, microBatch, loss });
+} finally {
+  await rm(folder, { recursive: true });
+}
 
-/** Features of one micro-batch: P_i = P_{i-1} + noise, with the row sums of what is stored. */
-function randomFeatures(): Buffers {
+/** A cache of random features, P_i = P_{i-1} + noise. */
+async function randomFeatures(): Promise<FeatureSet> {
   const generator = xoroshiro128plus(1);
   // Values out of a table: drawing each of 29 million takes longer than the bench.
   const noise = Float32Array.from({ length: 9973 }, () => normal(generator));
-  const state = new Float32Array(micro * tokens * width);
+  const state = new Float32Array(tokens * width);
   const stored = new Float32Array(state.length);
-  const feeds: Buffers = { base: Float32Array.from({ length: micro * width }, (_, i) => noise[i % noise.length]!) };
-  for (let map = 0; map < network.maps.length; map++) {
-    for (let i = 0; i < state.length; i++) state[i]! += noise[(i * 7 + map * 131) % noise.length]!;
-    const half = floatsToHalves(state);
-    feeds[`map_${map}`] = half;
-    if (form !== 'low-rank') continue;
-    halvesToFloats(half, stored);
-    const sums = new Float32Array(micro * tokens);
-    const squares = new Float32Array(micro * tokens);
-    for (let i = 0; i < stored.length; i++) {
-      const row = Math.floor(i / width);
-      sums[row]! += stored[i]!;
-      squares[row]! += stored[i]! ** 2;
+  const set: FeatureSet = {
+    images: batch,
+    tokens,
+    width,
+    maps: {},
+    base: join(folder, 'base.safetensors'),
+    hasCls: true,
+  };
+  const base = await RowFileWriter.create(set.base, baseColumns(width, true), batch);
+  const writers: RowFileWriter[] = [];
+  for (const map of network.maps) {
+    const path = join(folder, `${mapName(map)}.safetensors`);
+    set.maps[mapName(map)] = { path, scale: 1 };
+    writers.push(await RowFileWriter.create(path, mapColumns(tokens, width), batch));
+  }
+  for (let image = 0; image < batch; image++) {
+    state.fill(0);
+    for (const [index, writer] of writers.entries()) {
+      for (let i = 0; i < state.length; i++) state[i]! += noise[(i * 7 + index * 131 + image * 1009) % noise.length]!;
+      const map = floatsToHalves(state);
+      halvesToFloats(map, stored);
+      const sums = { row_sums: new Float32Array(tokens), row_square_sums: new Float32Array(tokens) };
+      stored.forEach((value, i) => {
+        const row = Math.floor(i / width);
+        sums.row_sums[row]! += value;
+        sums.row_square_sums[row]! += value ** 2;
+      });
+      await writer.write(image, 1, { map, ...sums });
     }
-    feeds[`row_sums_${map}`] = sums;
-    feeds[`row_square_sums_${map}`] = squares;
+    const pooled = noise.subarray(image, image + width);
+    await base.write(image, 1, { base_cls: pooled, base_mean: pooled });
   }
-  return feeds;
+  for (const writer of writers) await writer.finish({ scale: '1' });
+  await base.finish({});
+  return set;
 }
-
-const features = Array.from({ length: batch / micro }, randomFeatures);
-const vector = () => new Float32Array(parameterLayout.size);
-const [parameters, mean, variance, gradient] = [parameterLayout.initialize(1), vector(), vector(), vector()];
-const loss = new Float32Array(1);
-const labels = Int32Array.from({ length: micro }, (_, i) => i % CLASSES);
-const weights = new Float32Array(micro).fill(1 / batch);
-let time = 0;
-
-async function step(): Promise<void> {
-  gradient.fill(0);
-  loss[0] = 0;
-  for (const feeds of features) {
-    await gradientOf.run(
-      { ...feeds, parameters, gradient, loss, labels, weights },
-      { gradient_out: gradient, loss_out: loss },
-    );
-  }
-  time++;
-  const rates = Float32Array.of(1e-3, 1e-3, 1 / (1 - 0.9 ** time), 1 / (1 - 0.999 ** time));
-  await update.run(
-    { parameters, gradient, mean, variance, rates },
-    { parameters_out: parameters, mean_out: mean, variance_out: variance },
-  );
-}
-
-const times = await timeSteps(step, { steps });
-if (!Number.isFinite(loss[0])) throw new Error(`The loss is ${loss[0] ?? 'missing'}.`);
-report(times, { images: batch, loss: loss[0] });
