@@ -57,7 +57,7 @@ try {
     parameters,
     layout,
     pool: 'cls' as const,
-    form: form as 'plain' | 'low-rank',
+    form,
     batch,
     microBatch,
     labelSmoothing: 0,
