@@ -1,7 +1,8 @@
-import { engine, setBackend, tensor, tidy, type Tensor } from '@tensorflow/tfjs-core';
+import { engine, setBackend, tensor, type Tensor } from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-cpu';
 import './gradients.ts';
 import { registerNormalize } from './normalize-kernel.ts';
+import { withTfjs } from './tfjs-turn.ts';
 import { halvesToFloats } from './half.ts';
 import {
   checkFeeds,
@@ -25,7 +26,6 @@ export class EagerEngine implements Engine {
   }
 
   async compile(program: Program): Promise<Executable> {
-    await setBackend(this.backend);
     registerNormalize(this.backend);
     return new EagerProgram(program, this.backend);
   }
@@ -44,28 +44,28 @@ class EagerProgram implements Executable {
 
   async run(feeds: Buffers, into: Buffers = {}): Promise<Buffers> {
     checkFeeds(this.inputs, feeds);
-    await setBackend(this.backend);
-    const results: Buffers = {};
-    engine().startScope();
-    try {
-      const named = tidy(() => {
-        const inputs: Tensors = {};
-        for (const [name, spec] of Object.entries(this.inputs)) inputs[name] = toTensor(spec, feeds[name]!);
-        return this.program.run(inputs);
-      });
-      const outputs: Record<string, TensorSpec> = {};
-      for (const [name, value] of Object.entries(named)) {
-        const data = (await value.data()) as TensorData;
-        outputs[name] = { shape: value.shape, storage: value.dtype === 'int32' ? 'int32' : 'float32' };
-        const target = into[name];
-        if (target) target.set(data);
-        results[name] = target ?? data.slice();
+    return withTfjs(async () => {
+      await setBackend(this.backend);
+      const results: Buffers = {};
+      engine().startScope();
+      try {
+        const outputs: Record<string, TensorSpec> = {};
+        for (const [name, value] of Object.entries(this.program.run(this.tensors(feeds)))) {
+          const data = (await value.data()) as TensorData;
+          outputs[name] = { shape: value.shape, storage: value.dtype === 'int32' ? 'int32' : 'float32' };
+          into[name]?.set(data);
+          results[name] = into[name] ?? data.slice();
+        }
+        this.outputs = outputs;
+      } finally {
+        engine().endScope();
       }
-      this.outputs = outputs;
-    } finally {
-      engine().endScope();
-    }
-    return results;
+      return results;
+    });
+  }
+
+  private tensors(feeds: Buffers): Tensors {
+    return Object.fromEntries(Object.entries(this.inputs).map(([name, spec]) => [name, toTensor(spec, feeds[name]!)]));
   }
 
   async dispose(): Promise<void> {}

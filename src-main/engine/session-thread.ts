@@ -18,6 +18,7 @@ export class SessionThread {
   private readonly worker: Worker;
   private readonly waiting = new Map<number, Waiting>();
   private nextId = 1;
+  private ended: Error | undefined;
 
   constructor() {
     this.worker = startThread('./session-worker', import.meta.url);
@@ -48,6 +49,7 @@ export class SessionThread {
 
   private ask(request: Asked): Promise<Extract<SessionReply, { kind: 'done' }>> {
     const id = this.nextId++;
+    if (this.ended) return Promise.reject(this.ended);
     return new Promise((resolve, reject) => {
       this.waiting.set(id, { resolve, reject });
       this.worker.postMessage({ ...request, id });
@@ -55,6 +57,7 @@ export class SessionThread {
   }
 
   private fail(error: Error): void {
+    this.ended ??= error;
     for (const { reject } of this.waiting.values()) reject(error);
     this.waiting.clear();
   }

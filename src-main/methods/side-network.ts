@@ -6,6 +6,7 @@ import {
   mean,
   mul,
   reciprocal,
+  relu,
   reshape,
   slice,
   split,
@@ -152,7 +153,8 @@ function lowRankForm(network: SideNetwork, modules: readonly Module[], features:
         squares = add(squares, sum(mul(increments, add(mul(cross, 2), matMul(increments, gram))), 1, true));
       }
       const average = div(total, width);
-      const variance = sub(div(squares, width), square(average));
+      // A nearly constant row may come out a hair below zero.
+      const variance = relu(sub(div(squares, width), square(average)));
       const rstd = reciprocal(sqrt(add(variance, EPSILON)));
       const qkv: Tensor2D = add(mul(raw, rstd), rowTimes(module.shift, module.qkv));
       const last = index === modules.length - 1;

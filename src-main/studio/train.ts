@@ -1,15 +1,17 @@
+import { createHash } from 'node:crypto';
 import { availableParallelism } from 'node:os';
+import { peakRssBytes } from '../base/peak-memory.ts';
 import { Failure } from '../base/failure.ts';
 import type { TaskOptions } from '../base/progress.ts';
 import type { Backbone } from '../backbone/catalogue.ts';
 import { mapName } from '../backbone/surgery.ts';
-import { imagesOf, type Dataset, type DatasetImage } from '../data/dataset.ts';
+import { contentHash, imagesOf, type Dataset, type DatasetImage } from '../data/dataset.ts';
 import { stratifiedSubset } from '../data/limit.ts';
 import { extractFeatures } from '../features/extract.ts';
 import { featureBytesPerImage, type FeatureSet } from '../features/feature-set.ts';
-import type { StepForm } from '../methods/network.ts';
-import { buildNetwork } from '../training/build-network.ts';
-import type { LabelledFeatures } from '../training/evaluate-network.ts';
+import type { Network, StepForm } from '../methods/network.ts';
+import { buildNetwork, type Ground } from '../training/build-network.ts';
+import type { TrainingJob, TrainingOutcome } from '../training/job.ts';
 import { defaultMicroBatch } from '../training/micro-batch.ts';
 import { groundOf } from '../training/open-run.ts';
 import { ParameterLayout } from '../training/parameters.ts';
@@ -18,6 +20,7 @@ import {
   claimRunId,
   readConfig,
   readResult,
+  runFile,
   writeConfig,
   writeResult,
   type EpochMetrics,
@@ -26,6 +29,7 @@ import {
 } from '../training/run-folder.ts';
 import { completeSettings, type Settings, type SettingsChoice } from '../training/settings.ts';
 import { trainInProcess } from '../training/start-trainer.ts';
+import { isHeld, takeLock } from '../workspace/lock.ts';
 import type { Workspace } from '../workspace/workspace.ts';
 import { resolveBackbone } from './backbones.ts';
 import { resolveDataset } from './datasets.ts';
@@ -54,6 +58,18 @@ interface Splits {
   test: DatasetImage[];
 }
 
+/** A run about to start, or about to go on. */
+interface Plan {
+  dataset: Dataset;
+  backbone: Backbone;
+  settings: Settings;
+  splits: Splits;
+  stepForm: StepForm;
+  threads: number;
+  /** The run that goes on; undefined for a new one. */
+  old: RunConfig | undefined;
+}
+
 /**
  * The main job: dataset and backbone found or imported, features extracted where the cache lacks them, the run trained
  * in its own process and its result kept.
@@ -65,46 +81,26 @@ export async function train(
   options: TrainOptions = {},
 ): Promise<RunResult> {
   const started = performance.now();
-  const dataset = await resolveDataset(workspace, request.dataset, options);
-  const backbone = await resolveBackbone(workspace, request.backbone);
-  const { blocks, prefix } = backbone.structure;
-  const settings = completeSettings(request.settings, { name: backbone.name, blocks, prefix });
-  const old = request.resume ? await runToResume(workspace, request, settings, dataset, backbone) : undefined;
-  const splits = splitsOf(dataset, old?.settings ?? settings, old?.noTest ?? request.noTest ?? false);
-
-  const ground = groundOf(backbone, dataset.classes.length);
-  const network = buildNetwork(old?.settings ?? settings, ground, old?.stepForm ?? request.stepForm ?? 'plain');
+  const plan = await planRun(workspace, request, options);
+  const { backbone, dataset, splits, threads } = plan;
+  const frozen = groundOf(backbone, dataset.classes.length);
+  const network = buildNetwork(plan.settings, frozen, plan.stepForm);
   const lists = [splits.train, splits.val, splits.test];
   const extraction = await extractFeatures(
     workspace,
-    { backbone, source: dataset.source, lists, maps: network.maps, threads: request.threads },
+    { backbone, source: dataset.source, lists, maps: network.maps, threads },
     options,
   );
-  const [trainSet, valSet, testSet] = extraction.sets as [FeatureSet, FeatureSet, FeatureSet];
-  const labelled = (features: FeatureSet, images: readonly DatasetImage[]): LabelledFeatures => ({
-    features,
-    labels: images.map(({ label }) => label),
-  });
-
-  const config = old ?? (await newConfig(workspace, request, { settings, dataset, backbone, trainSet }));
+  const vit = extraction.seconds > 0 ? peakRssBytes() : null;
+  const config = await configOf(workspace, request, plan, network, extraction.sets[0]!);
   options.signal?.throwIfAborted();
-  const outcome = await trainInProcess(
-    {
-      config,
-      folder: workspace.run(config.run),
-      ground,
-      train: labelled(trainSet, splits.train),
-      val: splits.val.length > 0 ? labelled(valSet, splits.val) : null,
-      test: splits.test.length > 0 ? labelled(testSet, splits.test) : null,
-      resume: old !== undefined,
-    },
-    {
-      onProgress: (done, total) => options.onProgress?.({ task: 'train', done, total, unit: 'images' }),
-      onEpoch: (metrics) => options.onEpoch?.(metrics, config.settings.epochs),
-      signal: options.signal,
-    },
+  const outcome = await trainLocked(
+    workspace,
+    config,
+    jobOf(workspace, plan, config, frozen, extraction.sets),
+    options,
   );
-  const { tokens, width } = ground.layout;
+  const { tokens, width } = frozen.layout;
   const result: RunResult = {
     run: config.run,
     method: config.settings.method,
@@ -118,10 +114,7 @@ export async function train(
     val: outcome.val,
     test: outcome.test,
     seconds: { extract: extraction.seconds, train: outcome.seconds, total: (performance.now() - started) / 1000 },
-    peakRssBytes: {
-      trainer: outcome.peakRssBytes,
-      vit: extraction.seconds > 0 ? process.resourceUsage().maxRSS * 1024 : null,
-    },
+    peakRssBytes: { trainer: outcome.peakRssBytes, vit },
     featureBytesPerImage: featureBytesPerImage(network.maps.length, tokens, width),
     engine: config.engine,
     device: config.device,
@@ -129,6 +122,65 @@ export async function train(
   };
   await writeResult(workspace, result);
   return result;
+}
+
+async function planRun(workspace: Workspace, request: TrainRequest, options: TrainOptions): Promise<Plan> {
+  const dataset = await resolveDataset(workspace, request.dataset, options);
+  const backbone = await resolveBackbone(workspace, request.backbone);
+  const { blocks, prefix } = backbone.structure;
+  const asked = completeSettings(request.settings, { name: backbone.name, blocks, prefix });
+  const old = request.resume ? await runToResume(workspace, request, asked, dataset, backbone) : undefined;
+  const settings = old?.settings ?? asked;
+  const splits = splitsOf(dataset, settings, request.noTest ?? old?.noTest ?? false);
+  if (old) checkSameData(old, dataset, backbone, splits);
+  const threads = old?.threads ?? request.threads ?? availableParallelism();
+  return { dataset, backbone, settings, splits, threads, old, stepForm: request.stepForm ?? old?.stepForm ?? 'plain' };
+}
+
+function jobOf(
+  workspace: Workspace,
+  { splits, old }: Plan,
+  config: RunConfig,
+  frozen: Ground,
+  sets: readonly FeatureSet[],
+): TrainingJob {
+  const labelled = (images: readonly DatasetImage[], features: FeatureSet) => ({
+    features,
+    labels: images.map(({ label }) => label),
+  });
+  return {
+    config,
+    folder: workspace.run(config.run),
+    ground: frozen,
+    train: labelled(splits.train, sets[0]!),
+    val: splits.val.length > 0 ? labelled(splits.val, sets[1]!) : null,
+    test: splits.test.length > 0 ? labelled(splits.test, sets[2]!) : null,
+    resume: old !== undefined,
+  };
+}
+
+/** Trains while holding the run's lock, so that nobody else goes on with it meanwhile. */
+async function trainLocked(
+  workspace: Workspace,
+  { run, settings }: RunConfig,
+  job: TrainingJob,
+  options: TrainOptions,
+): Promise<TrainingOutcome> {
+  const release = await takeLock(runFile(workspace, run, 'lock'));
+  if (!release) throw busy(run);
+  try {
+    return await trainInProcess(job, {
+      onProgress: (done, total) => options.onProgress?.({ task: 'train', done, total, unit: 'images' }),
+      onEpoch: (metrics) => options.onEpoch?.(metrics, settings.epochs),
+      signal: options.signal,
+    });
+  } finally {
+    await release();
+  }
+}
+
+function busy(run: string): Failure {
+  return new Failure('busy', `Run ${run} is being trained by another process: wait for it, or start a new run.`);
 }
 
 function splitsOf(dataset: Dataset, { limit, seed }: Settings, noTest: boolean): Splits {
@@ -141,23 +193,22 @@ function splitsOf(dataset: Dataset, { limit, seed }: Settings, noTest: boolean):
   };
 }
 
-interface NewRun {
-  settings: Settings;
-  dataset: Dataset;
-  backbone: Backbone;
-  trainSet: FeatureSet;
-}
-
-async function newConfig(
+/** The config of a new run, or that of the one that goes on, brought up to date. */
+async function configOf(
   workspace: Workspace,
   request: TrainRequest,
-  { settings, dataset, backbone, trainSet }: NewRun,
+  plan: Plan,
+  network: Network,
+  trainSet: FeatureSet,
 ): Promise<RunConfig> {
-  const stepForm = request.stepForm ?? 'plain';
-  const ground = groundOf(backbone, dataset.classes.length);
-  const network = buildNetwork(settings, ground, stepForm);
+  const { settings, dataset, backbone, splits, stepForm, threads, old } = plan;
+  if (old) {
+    const config = { ...old, stepForm, noTest: request.noTest ?? old.noTest };
+    await writeConfig(workspace, config);
+    return config;
+  }
   const layout = new ParameterLayout(network.parameters);
-  const threads = request.threads ?? availableParallelism();
+  const { tokens, width, prefix } = backbone.structure;
   const config: RunConfig = {
     version: 1,
     run: await claimRunId(workspace, settings.method, dataset.name),
@@ -165,6 +216,7 @@ async function newConfig(
     dataset: dataset.name,
     backbone: backbone.name,
     backboneSha256: backbone.sha256,
+    data: hashesOf(splits),
     classes: dataset.classes,
     parameters: layout.count('side'),
     headParameters: layout.count('head'),
@@ -174,16 +226,42 @@ async function newConfig(
     device: request.device ?? 'cpu',
     threads,
     stepForm,
-    microBatch: defaultMicroBatch(ground.layout, network.maps.length, settings.batch, threads),
+    microBatch: defaultMicroBatch({ tokens, width, prefix }, network.maps.length, settings.batch, threads),
     scales: network.maps.map((map) => trainSet.maps[mapName(map)]!.scale),
   };
   await writeConfig(workspace, config);
   return config;
 }
 
+/** Of each split's contents and labels, in order. */
+function hashesOf(splits: Splits): RunConfig['data'] {
+  const hash = (images: readonly DatasetImage[]) =>
+    createHash('sha256')
+      .update(`${contentHash(images)} ${images.map(({ label }) => label).join(' ')}`)
+      .digest('hex');
+  return { train: hash(splits.train), val: hash(splits.val), test: hash(splits.test) };
+}
+
+/** @throws Failure `dataset-changed` or `backbone-changed` when a run would go on with other data than it began with. */
+function checkSameData(config: RunConfig, dataset: Dataset, backbone: Backbone, splits: Splits): void {
+  const { run } = config;
+  if (config.backboneSha256 !== backbone.sha256)
+    throw new Failure(
+      'backbone-changed',
+      `Backbone ${backbone.name} is not the one that run ${run} began with: start a new run, or put the old file back.`,
+    );
+  const now = hashesOf(splits);
+  const changed = (['train', 'val'] as const).filter((split) => now[split] !== config.data[split]);
+  if (JSON.stringify(dataset.classes) !== JSON.stringify(config.classes) || changed.length > 0)
+    throw new Failure(
+      'dataset-changed',
+      `The images or classes of dataset ${dataset.name} have changed since run ${run} began: start a new run.`,
+    );
+}
+
 async function runToResume(
   workspace: Workspace,
-  { resume, noTest = false }: TrainRequest,
+  { resume }: TrainRequest,
   settings: Settings,
   dataset: Dataset,
   backbone: Backbone,
@@ -199,16 +277,13 @@ async function runToResume(
       throw new Failure('finished', `Run ${resume} is finished: "sidetune runs show ${resume}" shows its result.`);
     return config;
   }
-  const wanted = JSON.stringify({ settings, noTest, dataset: dataset.name, sha256: backbone.sha256 });
   for (const config of (await listRuns(workspace)).reverse()) {
     const same =
-      JSON.stringify({
-        settings: config.settings,
-        noTest: config.noTest,
-        dataset: config.dataset,
-        sha256: config.backboneSha256,
-      }) === wanted;
-    if (same && !(await readResult(workspace, config.run))) return config;
+      config.dataset === dataset.name &&
+      config.backboneSha256 === backbone.sha256 &&
+      JSON.stringify(config.settings) === JSON.stringify(settings);
+    if (!same || (await readResult(workspace, config.run))) continue;
+    if (!(await isHeld(runFile(workspace, config.run, 'lock')))) return config;
   }
   throw new Failure(
     'nothing-to-resume',

@@ -10,6 +10,7 @@ import type { Optimizer } from './optimizer.ts';
 import type { ParameterLayout } from './parameters.ts';
 import { LocalLane, type GradientLane, type MicroBatch } from './gradient-lane.ts';
 import { gradientProgram, type BatchShape } from './programs.ts';
+import type { Rates } from './schedule.ts';
 import { ThreadLane } from './thread-lane.ts';
 import { generatorFor, shuffled, uniform } from './random.ts';
 
@@ -32,7 +33,7 @@ export interface EpochOptions {
 }
 
 /** Learning rates at a step, counted from 0 over the whole run. */
-export type LearningRates = (step: number) => { side: number; head: number };
+export type LearningRates = (step: number) => Rates;
 
 /**
  * Runs epochs over cached features. A batch goes through the gradient graph in micro-batches, dealt to lanes that work

@@ -50,7 +50,10 @@ export class Evaluator {
       rowSums,
       dropPath: false,
     });
-    const executable = await engine.compile(program);
+    const executable = await engine.compile(program).catch(async (error: unknown) => {
+      await reader.close();
+      throw error;
+    });
     const classes = parameters.parameters.find(({ name }) => name === 'head.bias')!.size;
     return new Evaluator(executable, reader, data, batch, classes);
   }

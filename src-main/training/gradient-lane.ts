@@ -21,7 +21,7 @@ export interface GradientSum {
 /** Where micro-batches are turned into gradients: on this thread or on another. */
 export interface GradientLane {
   /**
-   * Sum of the gradients and losses of `parts`. The rows of `upcoming`, the first of the next call, are read meanwhile.
+   * Sum of the gradients and losses of `parts`; the buffer is the lane's own, good until the next call. The rows of `upcoming`, the first of the next call, are read meanwhile.
    */
   run(parameters: Float32Array, parts: readonly MicroBatch[], upcoming: Int32Array | undefined): Promise<GradientSum>;
   close(): Promise<void>;
@@ -30,15 +30,18 @@ export interface GradientLane {
 /** A lane on the calling thread: reads the next micro-batch from the cache while one is computed. */
 export class LocalLane implements GradientLane {
   private readonly buffers: [FeatureBuffers, FeatureBuffers];
+  /** Sums before and after a micro-batch; they take turns, as a graph may not write what it still reads. */
+  private readonly sums: [SumBuffers, SumBuffers];
   private turn = 0;
   private ahead: { images: Int32Array; reading: Promise<void> } | undefined;
 
   private constructor(
     private readonly executable: Executable,
     private readonly reader: FeatureReader,
-    private readonly size: number,
+    size: number,
     microBatch: number,
   ) {
+    this.sums = [sumBuffers(size), sumBuffers(size)];
     this.buffers = [reader.allocate(microBatch), reader.allocate(microBatch)];
   }
 
@@ -52,7 +55,12 @@ export class LocalLane implements GradientLane {
     needs: FeatureNeeds,
     { size, microBatch }: { size: number; microBatch: number },
   ): Promise<LocalLane> {
-    return new LocalLane(executable, await FeatureReader.open(features, needs), size, microBatch);
+    try {
+      return new LocalLane(executable, await FeatureReader.open(features, needs), size, microBatch);
+    } catch (error) {
+      await executable.dispose();
+      throw error;
+    }
   }
 
   async run(
@@ -60,17 +68,21 @@ export class LocalLane implements GradientLane {
     parts: readonly MicroBatch[],
     upcoming: Int32Array | undefined,
   ): Promise<GradientSum> {
-    let gradient = new Float32Array(this.size);
-    let loss = new Float32Array(1);
+    let from = this.sums[0];
+    from.gradient_out.fill(0);
+    from.loss_out.fill(0);
     for (const [index, { images, ...inputs }] of parts.entries()) {
       const buffers = await this.take(images);
       const next = parts[index + 1]?.images ?? upcoming;
       if (next) this.prefetch(next);
-      const results = await this.executable.run({ parameters, gradient, loss, ...inputs, ...buffers });
-      gradient = results.gradient_out as Float32Array<ArrayBuffer>;
-      loss = results.loss_out as Float32Array<ArrayBuffer>;
+      const to = from === this.sums[0] ? this.sums[1] : this.sums[0];
+      await this.executable.run(
+        { parameters, gradient: from.gradient_out, loss: from.loss_out, ...inputs, ...buffers },
+        to,
+      );
+      from = to;
     }
-    return { gradient, loss: loss[0]! };
+    return { gradient: from.gradient_out, loss: from.loss_out[0]! };
   }
 
   async close(): Promise<void> {
@@ -96,6 +108,12 @@ export class LocalLane implements GradientLane {
     reading.catch(() => undefined);
     this.ahead = { images, reading };
   }
+}
+
+type SumBuffers = Record<'gradient_out' | 'loss_out', Float32Array>;
+
+function sumBuffers(size: number): SumBuffers {
+  return { gradient_out: new Float32Array(size), loss_out: new Float32Array(1) };
 }
 
 function sameRows(a: Int32Array, b: Int32Array): boolean {

@@ -1,17 +1,16 @@
 import type { Engine } from '../engine/program.ts';
-import { linear } from '../methods/linear.ts';
+import { buildNetwork } from './build-network.ts';
+import { classWeights } from './class-weights.ts';
 import { EpochRunner } from './epoch.ts';
 import type { TrainingJob } from './job.ts';
 import { Optimizer } from './optimizer.ts';
 import { ParameterLayout } from './parameters.ts';
-import { scheduleFactor } from './schedule.ts';
-import { WARM_UP } from './settings.ts';
-
-/** Settings of the probe that a warm start begins from: linear probing's defaults. */
-const PROBE = { epochs: 100, batch: 32, learningRate: 1e-3, weightDecay: 0.05 };
+import { scheduledRates } from './schedule.ts';
+import { completeSettings } from './settings.ts';
 
 /**
- * A converged linear probe on the run's own training images, without a look at val.
+ * A converged linear probe on the run's own training images, without a look at val: linear probing's defaults, with the
+ * run's pooling, seed, label smoothing and class weights.
  * @returns values by parameter name (`head.weight`, `head.bias`), to start another method's head from
  */
 export async function linearProbe(
@@ -19,36 +18,41 @@ export async function linearProbe(
   { config, ground, train }: TrainingJob,
   signal?: AbortSignal,
 ): Promise<Record<string, Float32Array>> {
-  const { settings } = config;
-  const network = linear(ground);
+  const { pool, seed, labelSmoothing, classWeights: weighting } = config.settings;
+  const settings = completeSettings(
+    { method: 'linear', pool, seed, labelSmoothing, classWeights: weighting },
+    { name: config.backbone, blocks: ground.blocks, prefix: ground.layout.prefix },
+  );
+  const network = buildNetwork(settings, ground, 'plain');
   const parameters = new ParameterLayout(network.parameters);
+  const { batch } = settings;
   const runner = await EpochRunner.open(engine, train, {
     network,
     parameters,
     layout: ground.layout,
-    pool: settings.pool,
+    pool,
     form: 'plain',
-    batch: PROBE.batch,
-    microBatch: PROBE.batch,
-    labelSmoothing: settings.labelSmoothing,
+    batch,
+    microBatch: batch,
+    labelSmoothing,
     dropPath: 0,
-    classWeights: new Float32Array(ground.classes).fill(1),
-    seed: settings.seed,
-  });
-  const optimizer = await Optimizer.create(engine, parameters, PROBE.weightDecay, {
-    parameters: parameters.initialize(settings.seed),
+    classWeights: classWeights(weighting, train.labels, ground.classes),
+    seed,
   });
   try {
-    const steps = runner.steps * PROBE.epochs;
-    const rates = (step: number) => {
-      const rate = PROBE.learningRate * scheduleFactor(step, steps, Math.round(WARM_UP * steps));
-      return { side: rate, head: rate };
-    };
-    for (let epoch = 0; epoch < PROBE.epochs; epoch++)
-      await runner.run(epoch, optimizer, rates, () => undefined, signal);
-    return parameters.views(optimizer.parameters);
+    const optimizer = await Optimizer.create(engine, parameters, settings.weightDecay, {
+      parameters: parameters.initialize(seed),
+    });
+    try {
+      const peak = { side: settings.learningRate, head: settings.headLearningRate };
+      const rates = scheduledRates(peak, runner.steps * settings.epochs);
+      for (let epoch = 0; epoch < settings.epochs; epoch++)
+        await runner.run(epoch, optimizer, rates, () => undefined, signal);
+      return parameters.views(optimizer.parameters);
+    } finally {
+      await optimizer.close();
+    }
   } finally {
     await runner.close();
-    await optimizer.close();
   }
 }

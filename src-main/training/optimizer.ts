@@ -1,5 +1,6 @@
 import type { Engine, Executable } from '../engine/program.ts';
 import { ADAM, updateProgram } from './programs.ts';
+import type { Rates } from './schedule.ts';
 import type { ParameterLayout } from './parameters.ts';
 
 /** AdamW's state and its compiled update. Two sets of buffers take turns: a graph may not write what it still reads. */
@@ -40,7 +41,7 @@ export class Optimizer {
    * Applies a gradient.
    * @param step from 0, for Adam's bias corrections
    */
-  async apply(gradient: Float32Array, step: number, learningRates: { side: number; head: number }): Promise<void> {
+  async apply(gradient: Float32Array, step: number, learningRates: Rates): Promise<void> {
     this.rates.set([
       learningRates.side,
       learningRates.head,

@@ -15,6 +15,8 @@ export const configSchema = z.object({
   dataset: z.string(),
   backbone: z.string(),
   backboneSha256: z.string(),
+  /** Of the images' contents and labels in order, by split: what a resumed run must find again. */
+  data: z.object({ train: z.string(), val: z.string(), test: z.string() }),
   classes: z.array(z.string()).min(1),
   /** Elements in the side network, and in the head. */
   parameters: z.int(),
@@ -75,12 +77,16 @@ export const runFiles = {
   checkpoint: 'checkpoint.safetensors',
   best: 'best.safetensors',
   result: 'result.json',
+  lock: 'lock',
 } as const;
 
 /** Path of one of a run's files. */
 export function runFile(workspace: Workspace, run: string, file: keyof typeof runFiles): string {
   return join(workspace.run(run), runFiles[file]);
 }
+
+/** Of a run id, so that the whole of it stays a valid name. */
+const LONGEST_DATASET_PART = 40;
 
 /** Takes a fresh run id, readable and sortable (dataset, method, time), by making its folder: nobody else gets it. */
 export async function claimRunId(
@@ -92,7 +98,7 @@ export async function claimRunId(
   const stamp = now.toISOString().slice(0, 19).replaceAll(/[-:]/g, '').replace('T', '-');
   await mkdir(workspace.runs, { recursive: true });
   for (let n = 1; ; n++) {
-    const id = `${dataset}-${method}-${stamp}${n === 1 ? '' : `-${n}`}`;
+    const id = `${dataset.slice(0, LONGEST_DATASET_PART)}-${method}-${stamp}${n === 1 ? '' : `-${n}`}`;
     try {
       await mkdir(workspace.run(id));
       return id;
@@ -125,10 +131,18 @@ export async function readResult(workspace: Workspace, run: string): Promise<Run
   }
 }
 
-/** Lines of metrics.jsonl up to `lastEpoch`: a line may be ahead of the checkpoint when a run was killed. */
+/**
+ * Lines of metrics.jsonl up to `lastEpoch`: a line may be ahead of the checkpoint when a run was killed.
+ * @throws Failure `damaged-file`
+ */
 export async function readMetrics(path: string, lastEpoch = Infinity): Promise<EpochMetrics[]> {
-  const lines = z.array(epochSchema).parse(await readJsonLines(path));
-  return lines.filter((line) => line.epoch <= lastEpoch);
+  const lines = z.array(epochSchema).safeParse(await readJsonLines(path));
+  if (!lines.success)
+    throw new Failure(
+      'damaged-file',
+      `"${path}" is damaged and cannot be read: the run's checkpoints may still be whole.`,
+    );
+  return lines.data.filter((line) => line.epoch <= lastEpoch);
 }
 
 export async function appendMetrics(path: string, metrics: EpochMetrics): Promise<void> {

@@ -40,9 +40,6 @@ export type SettingsChoice = { method: Method } & {
   [Key in Exclude<keyof Settings, 'method'>]?: Settings[Key] | undefined;
 };
 
-/** Share of a run's steps in which the learning rate climbs. */
-export const WARM_UP = 0.1;
-
 /** The facts of a backbone that defaults depend on. */
 export interface BackboneFacts {
   name: string;

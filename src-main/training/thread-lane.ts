@@ -28,6 +28,8 @@ export class ThreadLane implements GradientLane {
   private waiting:
     { resolve: (reply: Extract<LaneReply, { kind: 'done' }>) => void; reject: (error: Error) => void } | undefined;
 
+  private ended: Error | undefined;
+
   private constructor(private readonly worker: Worker) {
     worker.on('message', (reply: LaneReply) => {
       const { waiting } = this;
@@ -64,6 +66,7 @@ export class ThreadLane implements GradientLane {
   }
 
   private ask(request: LaneRequest): Promise<Extract<LaneReply, { kind: 'done' }>> {
+    if (this.ended) return Promise.reject(this.ended);
     return new Promise((resolve, reject) => {
       this.waiting = { resolve, reject };
       this.worker.postMessage(request);
@@ -71,6 +74,7 @@ export class ThreadLane implements GradientLane {
   }
 
   private fail(error: Error): void {
+    this.ended ??= error;
     this.waiting?.reject(error);
     this.waiting = undefined;
   }

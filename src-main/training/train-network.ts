@@ -1,8 +1,8 @@
 import { access } from 'node:fs/promises';
 import { join } from 'node:path';
-import { writeFileAtomic } from '../workspace/atomic.ts';
+import { peakRssBytes } from '../base/peak-memory.ts';
 import type { Engine } from '../engine/program.ts';
-import { buildNetwork } from './build-network.ts';
+import { writeFileAtomic } from '../workspace/atomic.ts';
 import {
   readCheckpoint,
   readCheckpointMetadata,
@@ -11,15 +11,13 @@ import {
   writeParameters,
   type Checkpoint,
 } from './checkpoint.ts';
-import { EpochRunner, type EpochOptions } from './epoch.ts';
-import { Evaluator, type EvaluatorOptions } from './evaluate-network.ts';
+import { DivergedError } from './epoch.ts';
+import { Evaluator } from './evaluate-network.ts';
 import type { TrainingJob, TrainingOutcome } from './job.ts';
 import { linearProbe } from './linear-probe.ts';
-import { Optimizer } from './optimizer.ts';
-import { ParameterLayout } from './parameters.ts';
+import { evaluatorOptions, openTraining, type OpenTraining } from './open-training.ts';
+import type { ParameterLayout } from './parameters.ts';
 import { appendMetrics, readMetrics, runFiles, type EpochMetrics, type Score } from './run-folder.ts';
-import { scheduleFactor } from './schedule.ts';
-import { WARM_UP } from './settings.ts';
 
 export interface TrainingListener {
   /** Images done, of all epochs. */
@@ -28,12 +26,17 @@ export interface TrainingListener {
   signal?: AbortSignal;
 }
 
-/** Val images in one batch of an evaluation. */
-const EVALUATION_BATCH = 8;
-
+/** The epoch whose parameters are kept as the run's best. */
 interface Best {
   epoch: number;
   val: Score | null;
+}
+
+/** Where a run stands. */
+interface Standing {
+  checkpoint: Checkpoint;
+  best: Best | undefined;
+  history: EpochMetrics[];
 }
 
 /**
@@ -47,161 +50,126 @@ export async function trainNetwork(
   listener: TrainingListener = {},
 ): Promise<TrainingOutcome> {
   const started = performance.now();
-  const { config, folder, ground, train, val, test } = job;
-  const { settings } = config;
-  const network = buildNetwork(settings, ground, config.stepForm);
-  const parameters = new ParameterLayout(network.parameters);
-  const shared: EvaluatorOptions = {
-    network,
-    parameters,
-    layout: ground.layout,
-    pool: settings.pool,
-    form: config.stepForm,
-    batch: EVALUATION_BATCH,
-  };
-  const path = (file: keyof typeof runFiles) => join(folder, runFiles[file]);
-
-  const resumed = job.resume ? await resumeFrom(folder, parameters) : undefined;
-  const first: Checkpoint = resumed?.checkpoint ?? (await initialCheckpoint(engine, job, parameters, listener.signal));
-  const history = resumed ? await readMetrics(path('metrics'), first.epoch) : [];
+  const { parameters } = evaluatorOptions(job);
+  const standing =
+    (job.resume ? await standingOf(job, parameters) : undefined) ??
+    (await newStanding(engine, job, parameters, listener));
+  const before = standing.history.reduce((sum, { seconds }) => sum + seconds, 0);
   // Lines of an epoch whose checkpoint was lost are written again.
-  await writeFileAtomic(path('metrics'), history.map((line) => `${JSON.stringify(line)}\n`).join(''));
-  let best: Best | undefined = resumed?.best;
-
-  const runner = await EpochRunner.open(engine, train, epochOptions(job, shared), config.threads);
-  const optimizer = await Optimizer.create(engine, parameters, settings.weightDecay, first);
-  const evaluator = val ? await Evaluator.open(engine, val, shared) : undefined;
-  const steps = runner.steps * settings.epochs;
-  const warmUp = Math.max(1, Math.round(WARM_UP * steps));
-  const rates = (step: number) => {
-    const factor = scheduleFactor(step, steps, warmUp);
-    return { side: settings.learningRate * factor, head: settings.headLearningRate * factor };
-  };
-  const images = train.labels.length;
-  let last = history.at(-1);
+  await writeFileAtomic(fileOf(job, 'metrics'), standing.history.map((line) => `${JSON.stringify(line)}\n`).join(''));
+  const training = await openTraining(engine, job, standing.checkpoint);
   try {
-    for (let epoch = first.epoch; epoch < settings.epochs; epoch++) {
-      const begun = performance.now();
-      const loss = await runner.run(
-        epoch,
-        optimizer,
-        rates,
-        (done) => listener.onProgress?.(epoch * images + done, settings.epochs * images),
-        listener.signal,
-      );
-      const scores = evaluator ? await evaluator.metrics(optimizer.parameters, listener.signal) : undefined;
-      const metrics: EpochMetrics = {
-        epoch: epoch + 1,
-        loss,
-        learningRate: rates((epoch + 1) * runner.steps - 1).side,
-        val: scores ? { top1: scores.top1, macro: scores.macro, loss: scores.loss } : null,
-        seconds: (performance.now() - begun) / 1000,
-        rssBytes: process.memoryUsage.rss(),
-      };
-      last = metrics;
-      const val = scores ? { top1: scores.top1, macro: scores.macro } : null;
-      if (!best?.val || !val || val.top1 > best.val.top1) {
-        best = { epoch: epoch + 1, val };
-        await writeParameters(path('best'), parameters, optimizer.parameters, {
-          epoch: String(epoch + 1),
-          ...(val ? { top1: String(val.top1), macro: String(val.macro) } : {}),
-        });
-      }
-      await appendMetrics(path('metrics'), metrics);
-      await writeCheckpoint(
-        path('checkpoint'),
-        parameters,
-        { epoch: epoch + 1, parameters: optimizer.parameters, mean: optimizer.mean, variance: optimizer.variance },
-        { run: config.run },
-      );
+    for (let epoch = standing.checkpoint.epoch; epoch < job.config.settings.epochs; epoch++) {
+      const metrics = await trainEpoch(training, job, epoch, listener);
+      await keepEpoch(training, job, standing, metrics);
       listener.onEpoch?.(metrics);
     }
   } finally {
-    await runner.close();
-    await optimizer.close();
-    await evaluator?.close();
+    await training.close();
   }
+  const { best, history } = standing;
   return {
-    epochs: settings.epochs,
-    loss: last!.loss,
+    epochs: history.length,
+    loss: history.at(-1)!.loss,
     bestEpoch: best!.epoch,
     val: best!.val,
-    test: test ? await testScore(engine, { ...job, test }, shared, listener.signal) : null,
-    seconds: (performance.now() - started) / 1000,
-    peakRssBytes: process.resourceUsage().maxRSS * 1024,
+    test: await testScore(engine, job, listener.signal),
+    seconds: before + (performance.now() - started) / 1000,
+    peakRssBytes: Math.max(peakRssBytes(), ...history.map(({ rssBytes }) => rssBytes)),
   };
 }
 
-function epochOptions({ config, train, ground }: TrainingJob, shared: EvaluatorOptions): EpochOptions {
-  const { settings, microBatch } = config;
+/** One epoch and its look at val. @param epoch from 0 */
+async function trainEpoch(
+  { runner, optimizer, evaluator, rates }: OpenTraining,
+  { config, train }: TrainingJob,
+  epoch: number,
+  listener: TrainingListener,
+): Promise<EpochMetrics> {
+  const begun = performance.now();
+  const images = train.labels.length;
+  const report = (done: number) => listener.onProgress?.(epoch * images + done, config.settings.epochs * images);
+  const loss = await runner.run(epoch, optimizer, rates, report, listener.signal);
+  const scores = await evaluator?.metrics(optimizer.parameters, listener.signal);
+  if (scores && !Number.isFinite(scores.loss)) throw new DivergedError(epoch + 1);
   return {
-    ...shared,
-    batch: settings.batch,
-    microBatch: Math.min(microBatch, settings.batch),
-    labelSmoothing: settings.labelSmoothing,
-    dropPath: settings.dropPath,
-    classWeights: classWeights(settings.classWeights, train.labels, ground.classes),
-    seed: settings.seed,
+    epoch: epoch + 1,
+    loss,
+    learningRate: rates((epoch + 1) * runner.steps - 1).side,
+    val: scores ? { top1: scores.top1, macro: scores.macro, loss: scores.loss } : null,
+    seconds: (performance.now() - begun) / 1000,
+    rssBytes: process.memoryUsage.rss(),
   };
 }
 
-/** 1 for every class, or images / (classes * images of the class), scikit-learn's "balanced". */
-export function classWeights(kind: 'none' | 'balanced', labels: readonly number[], classes: number): Float32Array {
-  const weights = new Float32Array(classes).fill(1);
-  if (kind === 'none') return weights;
-  const counts = new Float64Array(classes);
-  for (const label of labels) counts[label]!++;
-  return weights.map((_, index) => (counts[index] ? labels.length / (classes * counts[index]) : 0));
+/** Writes what an epoch gave; the checkpoint last, so that a run cut off before it does the epoch again. */
+async function keepEpoch(
+  { optimizer, parameters }: OpenTraining,
+  job: TrainingJob,
+  standing: Standing,
+  metrics: EpochMetrics,
+): Promise<void> {
+  const { epoch } = metrics;
+  const val = metrics.val && { top1: metrics.val.top1, macro: metrics.val.macro };
+  if (!standing.best?.val || !val || val.top1 > standing.best.val.top1) {
+    standing.best = { epoch, val };
+    const score: Record<string, string> = val ? { top1: String(val.top1), macro: String(val.macro) } : {};
+    await writeParameters(fileOf(job, 'best'), parameters, optimizer.parameters, { epoch: String(epoch), ...score });
+  }
+  await appendMetrics(fileOf(job, 'metrics'), metrics);
+  const { parameters: values, mean, variance } = optimizer;
+  await writeCheckpoint(
+    fileOf(job, 'checkpoint'),
+    parameters,
+    { epoch, parameters: values, mean, variance },
+    { run: job.config.run },
+  );
+  standing.history.push(metrics);
 }
 
-async function initialCheckpoint(
+function fileOf({ folder }: TrainingJob, file: keyof typeof runFiles): string {
+  return join(folder, runFiles[file]);
+}
+
+async function newStanding(
   engine: Engine,
   job: TrainingJob,
-  parameters: ParameterLayout,
-  signal: AbortSignal | undefined,
-): Promise<Checkpoint> {
-  const { config } = job;
-  const vector = parameters.initialize(config.settings.seed);
-  if (config.settings.warmStart === 'linear') {
-    const probe = await linearProbe(engine, job, signal);
-    const views = parameters.views(vector);
+  layout: ParameterLayout,
+  listener: TrainingListener,
+): Promise<Standing> {
+  const { settings } = job.config;
+  const parameters = layout.initialize(settings.seed);
+  if (settings.warmStart === 'linear') {
+    const views = layout.views(parameters);
+    const probe = await linearProbe(engine, job, listener.signal);
     for (const [name, values] of Object.entries(probe)) views[name]!.set(values);
   }
-  return {
-    epoch: 0,
-    parameters: vector,
-    mean: new Float32Array(parameters.size),
-    variance: new Float32Array(parameters.size),
-  };
+  const moments = { mean: new Float32Array(layout.size), variance: new Float32Array(layout.size) };
+  return { checkpoint: { epoch: 0, parameters, ...moments }, best: undefined, history: [] };
 }
 
-async function resumeFrom(
-  folder: string,
-  parameters: ParameterLayout,
-): Promise<{ checkpoint: Checkpoint; best: Best } | undefined> {
-  const path = join(folder, runFiles.checkpoint);
+/** Where the run was cut off; undefined before its first checkpoint. @throws Failure `damaged-file` */
+async function standingOf(job: TrainingJob, layout: ParameterLayout): Promise<Standing | undefined> {
+  const path = fileOf(job, 'checkpoint');
   const exists = await access(path).then(
     () => true,
     () => false,
   );
   if (!exists) return undefined;
-  const checkpoint = await readCheckpoint(path, parameters);
-  const { epoch, top1, macro } = await readCheckpointMetadata(join(folder, runFiles.best));
-  return {
-    checkpoint,
-    best: { epoch: Number(epoch), val: top1 === undefined ? null : { top1: Number(top1), macro: Number(macro) } },
-  };
+  const checkpoint = await readCheckpoint(path, layout);
+  const { epoch, top1, macro } = await readCheckpointMetadata(fileOf(job, 'best'));
+  const val = top1 === undefined ? null : { top1: Number(top1), macro: Number(macro) };
+  const history = await readMetrics(fileOf(job, 'metrics'), checkpoint.epoch);
+  return { checkpoint, best: { epoch: Number(epoch), val }, history };
 }
 
-async function testScore(
-  engine: Engine,
-  job: TrainingJob & { test: NonNullable<TrainingJob['test']> },
-  shared: EvaluatorOptions,
-  signal: AbortSignal | undefined,
-): Promise<Score> {
-  const evaluator = await Evaluator.open(engine, job.test, shared);
+/** The best parameters' score on the test split; null when there is none to be read. */
+async function testScore(engine: Engine, job: TrainingJob, signal: AbortSignal | undefined): Promise<Score | null> {
+  if (!job.test) return null;
+  const options = evaluatorOptions(job);
+  const evaluator = await Evaluator.open(engine, job.test, options);
   try {
-    const best = await readParameters(join(job.folder, runFiles.best), shared.parameters);
+    const best = await readParameters(fileOf(job, 'best'), options.parameters);
     const { top1, macro } = await evaluator.metrics(best, signal);
     return { top1, macro };
   } finally {

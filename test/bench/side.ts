@@ -1,5 +1,5 @@
-import { readFileSync } from 'node:fs';
 import { z } from 'zod';
+import { peakRssBytes } from '../../src-main/base/peak-memory.ts';
 
 /**
  * What a side prints as the last line of its stdout: milliseconds of each timed step, core-milliseconds (user + system
@@ -12,17 +12,6 @@ export const SideReport = z.looseObject({
   images: z.number().positive().optional(),
 });
 export type SideReport = z.infer<typeof SideReport>;
-
-/** Peak resident memory of this process in bytes: VmHWM where /proc has it, else what the system's accounting says. */
-export function peakRssBytes(): number {
-  try {
-    const line = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync('/proc/self/status', 'utf8'));
-    if (line) return Number(line[1]) * 1024;
-  } catch {
-    // Not Linux.
-  }
-  return process.resourceUsage().maxRSS * 1024;
-}
 
 /** Runs `step` `warmUps` times unseen, then `steps` times with the clock on. */
 export async function timeSteps(

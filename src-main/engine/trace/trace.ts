@@ -2,6 +2,7 @@ import { setBackend, getBackend, engine, type Tensor } from '@tensorflow/tfjs-co
 import type { ModelProto, NodeProto } from '../onnx/onnx_pb.ts';
 import { DataType, model, node, OPSET, valueInfo, type Dimension } from '../onnx/model.ts';
 import type { Program, Storage, TensorSpec, Tensors } from '../program.ts';
+import { withTfjs } from '../tfjs-turn.ts';
 import { registerTraceBackend, TRACE_BACKEND, traceBackend } from './backend.ts';
 import '../gradients.ts';
 import './kernels/elementwise.ts';
@@ -42,14 +43,16 @@ const STORAGE: Record<Storage, DataType> = {
  * @throws TraceError that names the op or the value that a graph cannot hold.
  */
 export async function trace(program: Program, options: TraceOptions = {}): Promise<TracedProgram> {
-  const before = getBackend();
-  await setBackend(TRACE_BACKEND);
-  try {
-    const recorder = new Recorder(options.opset ?? OPSET, options.prefix ?? '');
-    return traceBackend.record(recorder, () => scoped(() => record(program, recorder, options)));
-  } finally {
-    if (before) await setBackend(before);
-  }
+  return withTfjs(async () => {
+    const before = getBackend();
+    await setBackend(TRACE_BACKEND);
+    try {
+      const recorder = new Recorder(options.opset ?? OPSET, options.prefix ?? '');
+      return traceBackend.record(recorder, () => scoped(() => record(program, recorder, options)));
+    } finally {
+      if (before) await setBackend(before);
+    }
+  });
 }
 
 /** Like `tidy`, for a body that gives plain data. */

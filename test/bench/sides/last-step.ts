@@ -12,6 +12,7 @@ import { floatsToHalves, halvesToFloats } from '../../../src-main/engine/half.ts
 import { baseColumns, mapColumns, type FeatureSet } from '../../../src-main/features/feature-set.ts';
 import { RowFileWriter } from '../../../src-main/features/row-file.ts';
 import { last } from '../../../src-main/methods/last.ts';
+import type { StepForm } from '../../../src-main/methods/network.ts';
 import { EpochRunner } from '../../../src-main/training/epoch.ts';
 import { defaultMicroBatch } from '../../../src-main/training/micro-batch.ts';
 import { Optimizer } from '../../../src-main/training/optimizer.ts';
@@ -30,7 +31,7 @@ const { values } = parseArgs({
   },
 });
 const { tokens, width } = SHAPES[values.shape as ShapeName];
-const form = values.form === 'low-rank' ? 'low-rank' : 'plain';
+const form: StepForm = values.form === 'low-rank' ? 'low-rank' : 'plain';
 const [batch, steps, threads] = [Number(values.batch), Number(values.steps), Number(process.env.BENCH_THREADS ?? 2)];
 const layout = { tokens, width, prefix: 1 };
 const microBatch = Number(values.micro ?? defaultMicroBatch(layout, GROUPS, batch, threads));

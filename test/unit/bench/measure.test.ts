@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { measureSides, ratio, runSide, spread, summarize, type Side } from '../../bench/measure.ts';
-import { peakRssBytes, timeSteps } from '../../bench/side.ts';
+import { peakRssBytes } from '../../../src-main/base/peak-memory.ts';
+import { timeSteps } from '../../bench/side.ts';
 import { sidesTable } from '../../bench/table.ts';
 
 /** A side that says what it is given. */

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { scheduleFactor } from '../../../src-main/training/schedule.ts';
 import { completeSettings } from '../../../src-main/training/settings.ts';
-import { classWeights } from '../../../src-main/training/train-network.ts';
+import { classWeights } from '../../../src-main/training/class-weights.ts';
 
 const backbone = { name: 'vit', blocks: 12, prefix: 1 };
 
