@@ -56,9 +56,23 @@ export function threeNumbers(flag: string, bounds: Bounds = {}) {
   });
 }
 
-/** The options through the schema. @throws Failure `usage` with the schema's first complaint */
+/** The options through the schema. @throws Failure `usage` with the schema's first complaint, which names the flag */
 export function checkFlags<T>(schema: z.ZodType<T>, options: unknown): T {
   const result = schema.safeParse(options);
   if (result.success) return result.data;
-  throw new Failure('usage', result.error.issues[0]?.message ?? 'The flags do not fit together.');
+  throw new Failure('usage', complaint(result.error.issues[0]));
+}
+
+/** Our own sentences as they are, zod's in ours. */
+function complaint(issue: z.core.$ZodIssue | undefined): string {
+  if (issue === undefined) return 'The flags do not fit together.';
+  if (issue.code === 'custom') return issue.message;
+  const flag = flagOf(issue.path);
+  if (issue.code === 'invalid_value') return `${flag} takes ${issue.values.map(String).join(', or ')}.`;
+  return `${flag} takes something else (see --help).`;
+}
+
+/** headLr -> --head-lr. */
+function flagOf([option]: readonly PropertyKey[]): string {
+  return `--${String(option).replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
 }

@@ -1,7 +1,7 @@
 /** Runs in words and tables. */
 import type { RunResult } from '../studio/contract.ts';
 import { settingInWords, settingOf } from '../studio/runs.ts';
-import type { Comparison, ListedRun } from '../studio/runs.ts';
+import type { Comparison, DamagedRun, ListedRun } from '../studio/runs.ts';
 import { byteSize, duration, grouped, percent, table } from './format.ts';
 
 /** What `train` says at its end. */
@@ -21,20 +21,27 @@ export function describeResult(result: RunResult): string {
   ].join('\n');
 }
 
-export function runTable(runs: readonly ListedRun[]): string {
-  return table(
+/** All runs, and below them what is wrong with those that are damaged. */
+export function runTable(runs: readonly (ListedRun | DamagedRun)[]): string {
+  const rows = table(
     ['RUN', 'METHOD', 'BACKBONE', 'VAL>', 'TEST>', 'PARAMETERS>', 'TIME>', 'STATE'],
     runs.map((run) => [
       run.run,
-      run.method,
-      run.backbone,
-      percent(run.val?.top1),
-      percent(run.test?.top1),
-      grouped(run.parameters),
-      duration(run.seconds?.total),
-      run.state === 'done' ? 'done' : `unfinished, ${run.epochs} of ${String(run.settings.epochs)} epochs`,
+      run.method ?? '-',
+      run.backbone ?? '-',
+      ...(run.state === 'damaged'
+        ? ['-', '-', grouped(run.parameters), '-', 'damaged']
+        : [
+            percent(run.val?.top1),
+            percent(run.test?.top1),
+            grouped(run.parameters),
+            duration(run.seconds?.total),
+            run.state === 'done' ? 'done' : `unfinished, ${run.epochs} of ${String(run.settings.epochs)} epochs`,
+          ]),
     ]),
   );
+  const problems = runs.flatMap((run) => (run.state === 'damaged' ? [`${run.run}: ${run.problem}`] : []));
+  return [rows, ...problems].join('\n');
 }
 
 /** A column for each setting that differs. */

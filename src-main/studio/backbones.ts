@@ -2,7 +2,7 @@
 import { readFile, stat } from 'node:fs/promises';
 import { basename, resolve } from 'node:path';
 import * as catalogue from '../backbone/catalogue.ts';
-import type { AddBackboneOptions, Backbone, BackboneDescription } from '../backbone/catalogue.ts';
+import type { AddBackboneOptions, Backbone, BackboneDescription, DamagedBackbone } from '../backbone/catalogue.ts';
 import { findBlocks } from '../backbone/find-blocks.ts';
 import { choosePreprocessing } from '../backbone/preprocessing.ts';
 import { parseModel } from '../backbone/read-model.ts';
@@ -23,8 +23,12 @@ export async function addBackbone(
   return catalogue.describeBackbone(await catalogue.addBackbone(workspace, file, options));
 }
 
-export async function listBackbones(workspace: Workspace): Promise<BackboneDescription[]> {
-  return (await catalogue.listBackbones(workspace)).map(catalogue.describeBackbone);
+/** The backbones of the workspace, and apart from them those that are damaged. */
+export async function listBackbones(
+  workspace: Workspace,
+): Promise<{ backbones: BackboneDescription[]; damaged: DamagedBackbone[] }> {
+  const { backbones, damaged } = await catalogue.surveyBackbones(workspace);
+  return { backbones: backbones.map(catalogue.describeBackbone), damaged };
 }
 
 /** What a backbone of the workspace is, or what a file would be as one; nothing is added. */

@@ -1,5 +1,5 @@
 /** The words in which a user's wishes and the answers are put: what the window, the browser and the command share. */
-export type { AddBackboneOptions, Backbone, BackboneDescription } from '../backbone/catalogue.ts';
+export type { AddBackboneOptions, Backbone, BackboneDescription, DamagedBackbone } from '../backbone/catalogue.ts';
 export type { PreprocessingChoice } from '../backbone/preprocessing.ts';
 export { splitNames } from '../data/dataset.ts';
 export type { Dataset, DatasetFormat, DatasetSummary, SplitName } from '../data/dataset.ts';
@@ -9,4 +9,5 @@ export type { Method, Settings, SettingsChoice } from '../training/settings.ts';
 export { Workspace } from '../workspace/workspace.ts';
 export type { Evaluation } from './evaluate.ts';
 export type { Prediction } from './predict.ts';
+export type { PartialTrainRequest } from './resume.ts';
 export type { TrainRequest } from './train.ts';

@@ -3,9 +3,8 @@ import { isDeepStrictEqual } from 'node:util';
 import { Failure } from '../base/failure.ts';
 import { listRuns as listConfigs, readConfig, readMetrics, readResult, runFile } from '../training/run-folder.ts';
 import type { EpochMetrics, RunConfig, RunResult } from '../training/run-folder.ts';
-import type { Settings, SettingsChoice } from '../training/settings.ts';
+import type { Settings } from '../training/settings.ts';
 import type { Workspace } from '../workspace/workspace.ts';
-import type { TrainRequest } from './train.ts';
 
 /** A run as `train` prints it; what an unfinished one does not know yet is null. */
 export type ListedRun =
@@ -34,6 +33,18 @@ export type ListedRun =
       featureBytesPerImage: null;
     });
 
+/** A run of which a file cannot be read, and what its config says where that is whole. */
+export type DamagedRun = Partial<
+  Pick<RunConfig, 'dataset' | 'backbone' | 'parameters' | 'headParameters' | 'engine' | 'device'>
+> & {
+  run: string;
+  state: 'damaged';
+  /** Which file it is, and what to do. */
+  problem: string;
+  method: Settings['method'] | null;
+  settings: Settings | Record<string, never>;
+};
+
 export interface ShownRun {
   run: string;
   config: RunConfig;
@@ -48,11 +59,36 @@ export interface Comparison {
   differing: string[];
 }
 
-/** All runs, oldest first. */
-export async function listRuns(workspace: Workspace): Promise<{ runs: ListedRun[] }> {
-  const runs: ListedRun[] = [];
-  for (const config of await listConfigs(workspace)) runs.push(await describeRun(workspace, config));
+/** All runs, oldest first, those whose files are damaged among them; last those of which nothing else is known. */
+export async function listRuns(workspace: Workspace): Promise<{ runs: (ListedRun | DamagedRun)[] }> {
+  const runs: (ListedRun | DamagedRun)[] = [];
+  const configs = await listConfigs(workspace);
+  for (const config of configs) runs.push(await orDamaged(config.run, () => describeRun(workspace, config), config));
+  const known = new Set(configs.map(({ run }) => run));
+  for (const run of await workspace.list('runs')) {
+    if (known.has(run)) continue;
+    const found = await orDamaged(run, () => beginning(workspace, run));
+    if (found !== undefined) runs.push(found);
+  }
   return { runs };
+}
+
+async function orDamaged<T>(run: string, read: () => Promise<T>, config?: RunConfig): Promise<T | DamagedRun> {
+  try {
+    return await read();
+  } catch (error) {
+    if (!(error instanceof Failure) || error.code !== 'damaged-file') throw error;
+    const { dataset, backbone, parameters, headParameters, engine, device, settings } = config ?? {};
+    const facts = { dataset, backbone, parameters, headParameters, engine, device, settings: settings ?? {} };
+    return { run, state: 'damaged', problem: error.message, method: settings?.method ?? null, ...facts };
+  }
+}
+
+/** A run that had no config when the others were read: it may have got one since, and is seen the next time. */
+async function beginning(workspace: Workspace, run: string): Promise<undefined> {
+  await readConfig(workspace, run).catch((error: unknown) => {
+    if (!(error instanceof Failure) || error.code !== 'no-run') throw error;
+  });
 }
 
 /** @throws Failure `no-run` or `damaged-file` */
@@ -124,30 +160,4 @@ function bestEpoch(epochs: readonly EpochMetrics[]): EpochMetrics | undefined {
   let best: EpochMetrics | undefined;
   for (const epoch of epochs) if (epoch.val && epoch.val.top1 > (best?.val?.top1 ?? -1)) best = epoch;
   return best;
-}
-
-/**
- * The request that goes on with a run, whatever else was asked for along with it.
- * @param given what was said besides the run; settings that were left out are undefined
- * @throws Failure `no-run`; `usage` where something contradicts the run
- */
-export async function requestToResume(
-  workspace: Workspace,
-  run: string,
-  given: Partial<Omit<TrainRequest, 'settings'>> & { settings: Partial<SettingsChoice> },
-): Promise<TrainRequest> {
-  const { settings, dataset, backbone, noTest, stepForm, engine, threads } = await readConfig(workspace, run);
-  const contradictions = [
-    ...Object.entries(given.settings).map(([name, value]) => [name, value, settings[name as keyof Settings]]),
-    ['step form', given.stepForm, stepForm],
-    ['engine', given.engine, engine],
-    ['number of threads', given.threads, threads],
-  ] as const;
-  for (const [name, asked, kept] of contradictions)
-    if (asked !== undefined && asked !== kept)
-      throw new Failure(
-        'usage',
-        `Run ${run} has ${settingInWords(String(name))} ${String(kept)} and cannot go on with ${String(asked)}: leave that out, or start a new run.`,
-      );
-  return { dataset: given.dataset ?? dataset, backbone: given.backbone ?? backbone, settings, noTest, resume: run };
 }

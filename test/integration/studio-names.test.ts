@@ -91,7 +91,7 @@ describe('resolveBackbone', () => {
     expect(await resolveBackbone(workspace, file)).toEqual(first);
     await rm(file);
     expect(await resolveBackbone(workspace, 'small')).toEqual(first);
-    expect(await listBackbones(workspace)).toHaveLength(1);
+    expect((await listBackbones(workspace)).backbones).toHaveLength(1);
   });
 
   it('refuses what is neither, and a name that another file has', async () => {

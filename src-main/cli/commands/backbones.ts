@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { Option } from 'commander';
 import { z } from 'zod';
-import type { BackboneDescription } from '../../studio/contract.ts';
+import type { BackboneDescription, DamagedBackbone } from '../../studio/contract.ts';
 import { checkFlags, realNumber, threeNumbers, wholeNumber } from '../flags.ts';
 import { grouped, table } from '../format.ts';
 import type { Session } from '../session.ts';
@@ -44,8 +44,8 @@ export function addBackboneCommands(program: Command, session: Session): void {
     .description('the backbones of the workspace')
     .action(async () => {
       const { listBackbones } = await import('../../studio/backbones.ts');
-      const all = await listBackbones(await session.workspace());
-      session.answer({ backbones: all }, all.length === 0 ? nothing : overview(all));
+      const found = await listBackbones(await session.workspace());
+      session.answer(found, found.backbones.length + found.damaged.length === 0 ? nothing : overview(found));
     });
 
   backbones
@@ -61,10 +61,9 @@ export function addBackboneCommands(program: Command, session: Session): void {
 
 const nothing = 'No backbones yet: add one with "sidetune backbones add FILE.onnx".';
 
-function overview(all: readonly BackboneDescription[]): string {
-  return table(
-    ['NAME', 'BLOCKS>', 'WIDTH>', 'TOKENS>', 'PARAMETERS>', 'IMAGES'],
-    all.map(({ name, blocks, width, tokens, parameters, preprocessing }) => [
+function overview({ backbones, damaged }: { backbones: BackboneDescription[]; damaged: DamagedBackbone[] }): string {
+  const rows = [
+    ...backbones.map(({ name, blocks, width, tokens, parameters, preprocessing }) => [
       name,
       grouped(blocks),
       grouped(width),
@@ -72,7 +71,10 @@ function overview(all: readonly BackboneDescription[]): string {
       grouped(parameters),
       `${preprocessing.width} x ${preprocessing.height}`,
     ]),
-  );
+    ...damaged.map(({ name }) => [name, '-', '-', '-', '-', 'damaged']),
+  ];
+  const problems = damaged.map(({ name, message }) => `${name}: ${message}`);
+  return [table(['NAME', 'BLOCKS>', 'WIDTH>', 'TOKENS>', 'PARAMETERS>', 'IMAGES'], rows), ...problems].join('\n');
 }
 
 function describe(backbone: BackboneDescription): string {

@@ -3,7 +3,7 @@ import { Option } from 'commander';
 import { z } from 'zod';
 import { Failure } from '../../base/failure.ts';
 import { METHODS } from '../../studio/contract.ts';
-import type { SettingsChoice, TrainRequest } from '../../studio/contract.ts';
+import type { PartialTrainRequest, TrainRequest } from '../../studio/contract.ts';
 import { checkFlags, realNumber, wholeNumber } from '../flags.ts';
 import { describeResult } from '../run-words.ts';
 import type { Session } from '../session.ts';
@@ -16,7 +16,7 @@ const trainFlags = z.object({
   rank: wholeNumber('--rank', { min: 1 }).optional(),
   depth: wholeNumber('--depth', { min: 1 }).optional(),
   group: wholeNumber('--group', { min: 1 }).optional(),
-  upto: wholeNumber('--upto', { min: 0 }).optional(),
+  upto: wholeNumber('--upto', { min: 1 }).optional(),
   pool: z.enum(['cls', 'mean']).optional(),
   warmStart: z.enum(['none', 'linear']).optional(),
   lr: realNumber('--lr', { above: 0 }).optional(),
@@ -37,10 +37,8 @@ const trainFlags = z.object({
   resume: z.union([z.literal(true), z.string()]).optional(),
 });
 
-export type TrainWish = Partial<Omit<TrainRequest, 'settings'>> & { settings: Partial<SettingsChoice> };
-
 /** Flags in the words of the studio; what was not given is left out. @throws Failure `usage` */
-export function readTrainFlags(options: unknown): TrainWish {
+export function readTrainFlags(options: unknown): PartialTrainRequest {
   const { lr, headLr, test, dataset, backbone, stepForm, engine, device, threads, resume, ...rest } = checkFlags(
     trainFlags,
     options,
@@ -59,7 +57,7 @@ export function readTrainFlags(options: unknown): TrainWish {
 }
 
 /** @throws Failure `usage` where the dataset, backbone or method is missing */
-export function completeRequest({ dataset, backbone, settings, ...rest }: TrainWish): TrainRequest {
+export function completeRequest({ dataset, backbone, settings, ...rest }: PartialTrainRequest): TrainRequest {
   const { method } = settings;
   if (dataset !== undefined && backbone !== undefined && method !== undefined)
     return { ...rest, dataset, backbone, settings: { ...settings, method } };
@@ -79,12 +77,12 @@ const GOES_ON = 'Interrupted: the same command with --resume goes on after the l
 export function addTrainCommand(program: Command, session: Session): void {
   addTrainFlags(program.command('train').description('train a side network or a linear probe, and evaluate it')).action(
     async (options: unknown) => {
-      const wish = readTrainFlags(options);
-      const request = typeof wish.resume === 'string' ? undefined : completeRequest(wish);
+      const given = readTrainFlags(options);
+      const request = typeof given.resume === 'string' ? undefined : completeRequest(given);
       const { train } = await import('../../studio/train.ts');
-      const { requestToResume } = await import('../../studio/runs.ts');
+      const { requestToResume } = await import('../../studio/resume.ts');
       const workspace = await session.workspace();
-      const whole = request ?? (await requestToResume(workspace, String(wish.resume), wish));
+      const whole = request ?? (await requestToResume(workspace, String(given.resume), given));
       session.whenInterrupted = whole.resume === undefined ? STARTS_OVER : GOES_ON;
       const result = await train(workspace, whole, {
         ...session.task(),

@@ -88,11 +88,25 @@ describe('backbones', () => {
       preprocessing: { fit: 'crop', cropPct: 0.9, mean: [0.4, 0.5, 0.6], interpolation: 'bilinear', width: 16 },
     });
     expect((await cli('backbones', 'inspect', 'small', '--json')).json).toEqual(added.json);
-    expect((await cli('backbones', 'list', '--json')).json).toEqual({ backbones: [added.json] });
+    expect((await cli('backbones', 'list', '--json')).json).toEqual({ backbones: [added.json], damaged: [] });
     expect((await cli('backbones', 'inspect', 'small')).stdout).toMatch(/tokens +17, 1 of them prefix tokens/);
     const file = await cli('backbones', 'inspect', vit, '--json');
     expect(file.json).toMatchObject({ name: 'small vit', blocks: 2 });
     expect(await readdir(join(workspace, 'backbones'))).toEqual(['small']);
+  });
+
+  it('are listed with those that are damaged', async () => {
+    const broken = join(workspace, 'backbones', 'broken');
+    await mkdir(broken, { recursive: true });
+    await writeFile(join(broken, 'backbone.json'), '{ "half');
+    const { code, json, stderr } = await cli('backbones', 'list', '--json');
+    expect(code, stderr).toBe(0);
+    const damaged = { name: 'broken', message: expect.stringContaining('is damaged') as string };
+    expect(json).toEqual({ backbones: [expect.objectContaining({ name: 'small' })], damaged: [damaged] });
+    const words = (await cli('backbones', 'list')).stdout;
+    expect(words).toMatch(/^broken +- +- +- +- +damaged$/m);
+    expect(words).toMatch(/^broken: .*is damaged/m);
+    await rm(broken, { recursive: true });
   });
 
   it('say what is wrong with a file or a flag', async () => {

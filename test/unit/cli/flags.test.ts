@@ -9,6 +9,8 @@ const schema = z.object({
   dropPath: realNumber('--drop-path', { min: 0, below: 1 }).optional(),
   mean: threeNumbers('--mean').optional(),
   std: threeNumbers('--std', { above: 0 }).optional(),
+  classWeights: z.enum(['none', 'balanced']).optional(),
+  test: z.boolean().optional(),
 });
 
 describe('flags', () => {
@@ -37,6 +39,8 @@ describe('flags', () => {
     [{ dropPath: '1' }, '--drop-path takes a number of at least 0 and below 1, not "1".'],
     [{ mean: '0.5,0.5' }, '--mean takes three numbers between commas, such as 0.5,0.5,0.5, not "0.5,0.5".'],
     [{ std: '1,0,1' }, '--std takes three numbers above 0 between commas, such as 0.5,0.5,0.5, not "1,0,1".'],
+    [{ classWeights: 'some' }, '--class-weights takes none, or balanced.'],
+    [{ test: 'no' }, '--test takes something else (see --help).'],
   ])('refuses %j with a sentence that names the flag', (typed, message) => {
     expect(() => checkFlags(schema, typed)).toThrow(expect.objectContaining({ code: 'usage', message }));
   });

@@ -27,6 +27,7 @@ describe('the flags of train', () => {
 
   it.each([
     [{ ...named, rank: '0' }, '--rank takes a whole number of at least 1, not "0".'],
+    [{ ...named, upto: '0' }, '--upto takes a whole number of at least 1, not "0".'],
     [{ ...named, lr: 'fast' }, '--lr takes a number above 0, not "fast".'],
     [{ ...named, dropPath: '1' }, '--drop-path takes a number of at least 0 and below 1, not "1".'],
     [{ ...named, seed: '-1' }, '--seed takes a whole number of at least 0, not "-1".'],

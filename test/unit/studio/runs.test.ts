@@ -1,10 +1,11 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { comparisonTable, runTable } from '../../../src-main/cli/run-words.ts';
-import { compareRuns, listRuns, requestToResume, showRun } from '../../../src-main/studio/runs.ts';
-import { appendMetrics, runFile, writeConfig, writeResult } from '../../../src-main/training/run-folder.ts';
+import { compareRuns, listRuns, showRun } from '../../../src-main/studio/runs.ts';
+import { checkAgainstRun, requestToResume } from '../../../src-main/studio/resume.ts';
+import { appendMetrics, readConfig, runFile, writeConfig, writeResult } from '../../../src-main/training/run-folder.ts';
 import { completeSettings } from '../../../src-main/training/settings.ts';
 import type { SettingsChoice } from '../../../src-main/training/settings.ts';
 import { Workspace } from '../../../src-main/workspace/workspace.ts';
@@ -30,6 +31,7 @@ async function writeRun(run: string, hour: number, choice: SettingsChoice): Prom
     dataset: 'signs',
     backbone: 'vit',
     backboneSha256: 'abc',
+    data: { train: '', val: '', test: '' },
     classes: ['a', 'b'],
     parameters: 100,
     headParameters: 10,
@@ -99,6 +101,28 @@ describe('runs', () => {
     expect(runs[0]).toMatchObject({ epochs: 0, loss: null, val: null, bestEpoch: null });
   });
 
+  it('are listed with those that are damaged', async () => {
+    await finish('first');
+    await writeFile(runFile(workspace, 'first', 'result'), '{ "half');
+    await writeFile(runFile(workspace, 'second', 'metrics'), '{ "epoch": "one" }\n');
+    await writeRun('third', 3, { method: 'miet' });
+    await writeRun('fourth', 4, { method: 'miet' });
+    await writeFile(runFile(workspace, 'fourth', 'config'), '');
+    const { runs } = await listRuns(workspace);
+    expect(runs.map(({ run, state, method }) => [run, state, method])).toEqual([
+      ['first', 'damaged', 'last'],
+      ['second', 'damaged', 'last'],
+      ['third', 'unfinished', 'miet'],
+      ['fourth', 'damaged', null],
+    ]);
+    expect(runs[0]).toMatchObject({ dataset: 'signs', settings: { rank: 8 } });
+    const lines = runTable(runs).split('\n');
+    expect(lines[1]).toMatch(/^first +last +vit +- +- +100 +- +damaged$/);
+    expect(lines[4]).toMatch(/^fourth +- +- +- +- +- +- +damaged$/);
+    expect(lines.slice(5).map((line) => line.split(': ')[0])).toEqual(['first', 'second', 'fourth']);
+    expect(lines[5]).toContain(`"${runFile(workspace, 'first', 'result')}" is damaged`);
+  });
+
   it('are compared by the settings in which they differ', async () => {
     await finish('first');
     const comparison = await compareRuns(workspace, ['second', 'first']);
@@ -121,6 +145,25 @@ describe('runs', () => {
       message: 'Run second has learning rate 0.001 and cannot go on with 1: leave that out, or start a new run.',
     });
     await expect(requestToResume(workspace, 'second', { settings: {}, threads: 3 })).rejects.toThrow(/threads 2/);
+    const eager = requestToResume(workspace, 'second', { settings: {}, engine: 'eager' });
+    await expect(eager).rejects.toThrow(/engine compiled and cannot go on with eager/);
     await expect(requestToResume(workspace, 'none', { settings: {} })).rejects.toMatchObject({ code: 'no-run' });
+  });
+
+  it('are gone on with in another step form, and with the test split unread once that was said', async () => {
+    await writeConfig(workspace, { ...(await readConfig(workspace, 'first')), noTest: false });
+    const told = await requestToResume(workspace, 'first', { settings: {}, stepForm: 'low-rank', noTest: true });
+    expect(told).toMatchObject({ stepForm: 'low-rank', noTest: true });
+    expect(await requestToResume(workspace, 'first', { settings: {} })).toMatchObject({ noTest: false });
+    expect(await requestToResume(workspace, 'second', { settings: {} })).toMatchObject({ noTest: true });
+  });
+
+  it('let nothing contradict them where they were found by their settings', async () => {
+    const config = await readConfig(workspace, 'first');
+    const { settings } = config;
+    expect(() => checkAgainstRun(config, { settings, stepForm: 'low-rank', threads: 2 })).not.toThrow();
+    const usage = expect.objectContaining({ code: 'usage' }) as Error;
+    expect(() => checkAgainstRun(config, { settings, threads: 1 })).toThrow(usage);
+    expect(() => checkAgainstRun(config, { settings, engine: 'eager' })).toThrow(usage);
   });
 });
