@@ -84,6 +84,7 @@ async function writeRun(
   await writeConfig(workspace, {
     ...{ version: 1, run, created: new Date().toISOString(), dataset: dataset.name, backbone: backbone.name },
     ...{ backboneSha256: backbone.sha256, classes: dataset.classes, settings, noTest: false },
+    data: { train: '', val: '', test: '' },
     ...{ parameters: layout.count('side'), headParameters: layout.count('head'), engine: 'compiled', device: 'cpu' },
     ...{ threads: 1, stepForm: 'low-rank', microBatch: 8, scales: network.maps.map(() => 1) },
     ...config,

@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -25,6 +25,12 @@ const dataset: Dataset = {
   problems: [{ kind: 'bad-image', path: '/data/pets/x.png', message: 'x' }],
 };
 
+async function listOf(name: string): Promise<string> {
+  const [list, ...others] = (await readdir(workspace.dataset(name))).filter((file) => file.startsWith('images'));
+  expect(others).toEqual([]);
+  return join(workspace.dataset(name), list!);
+}
+
 describe('datasets in a workspace', () => {
   it('come back as they were saved', async () => {
     await saveDataset(workspace, dataset);
@@ -44,11 +50,33 @@ describe('datasets in a workspace', () => {
     expect((await loadDataset(workspace, 'after')).name).toBe('after');
   });
 
+  it('are replaced in one step: what is written before it counts for nothing', async () => {
+    const replaced = { ...dataset, name: 'replaced' };
+    await saveDataset(workspace, replaced);
+    const folder = workspace.dataset('replaced');
+    const oldRecord = await readFile(join(folder, 'dataset.json'));
+    const oldList = await listOf('replaced');
+    const oldLines = await readFile(oldList);
+    const newer = { ...replaced, images: dataset.images.slice(0, 1) };
+    await saveDataset(workspace, newer);
+    expect(await loadDataset(workspace, 'replaced')).toEqual(newer);
+    expect(await listOf('replaced')).not.toBe(oldList);
+    // As a crash between the two files would have left it.
+    await writeFile(oldList, oldLines);
+    await writeFile(join(folder, 'dataset.json'), oldRecord);
+    expect(await loadDataset(workspace, 'replaced')).toEqual(replaced);
+    await saveDataset(workspace, replaced);
+    expect(await listOf('replaced')).toBe(oldList);
+    await removeDataset(workspace, 'replaced');
+  });
+
   it('that were cut short say so, and do not hide the others', async () => {
     await saveDataset(workspace, { ...dataset, name: 'cut' });
-    const path = join(workspace.dataset('cut'), 'images.jsonl');
+    const path = await listOf('cut');
     await writeFile(path, (await readFile(path, 'utf8')).slice(0, -20));
-    await expect(loadDataset(workspace, 'cut')).rejects.toThrow(/images.jsonl" is damaged: remove the dataset "cut"/);
+    await expect(loadDataset(workspace, 'cut')).rejects.toThrow(
+      /images-\w+\.jsonl" is damaged: remove the dataset "cut"/,
+    );
     await mkdir(workspace.dataset('broken'));
     await writeFile(join(workspace.dataset('broken'), 'dataset.json'), '{"version": 9}');
     await expect(loadDataset(workspace, 'broken')).rejects.toThrow(/damaged/);

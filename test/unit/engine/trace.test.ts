@@ -107,3 +107,18 @@ it('writes into the buffers it is given', async () => {
   expect(result.y).toBe(y);
   expect([...y]).toEqual([2, 4, 6]);
 });
+
+it('traces, and runs eagerly, one at a time when asked for many at once', async () => {
+  await tf.setBackend('cpu');
+  const programs = Array.from({ length: 5 }, (_, index) => program([2, 3], (x) => tf.mul(tf.sin(x), index + 1)));
+  const x = Float32Array.from({ length: 6 }, (_, index) => index);
+  const results = await Promise.all(
+    programs.flatMap((each) =>
+      [new CompiledEngine({ threads: 1 }), new EagerEngine()].map(async (engine) =>
+        (await engine.compile(each)).run({ x }),
+      ),
+    ),
+  );
+  results.forEach(({ y }, index) => expect(y![1]).toBeCloseTo(Math.sin(1) * (Math.floor(index / 2) + 1), 5));
+  expect(tf.getBackend()).toBe('cpu');
+});

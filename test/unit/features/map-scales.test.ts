@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { floatsToHalves } from '../../../src-main/engine/half.ts';
-import { largestHalf, raiseScales } from '../../../src-main/features/map-scales.ts';
+import { LARGEST_HALF, largestHalf, raiseScales } from '../../../src-main/features/map-scales.ts';
 import type { TappedBatch } from '../../../src-main/features/frozen-vit.ts';
 
 const maps = [
@@ -31,6 +31,17 @@ describe('scales', () => {
   it('are raised by powers of two for the maps that do not fit', () => {
     expect(raiseScales(batch([1, 2], [30000]), [1, 1], maps)).toEqual([1, 4]);
     expect(raiseScales(batch([1, 2], [1e6]), [1, 2], maps)).toEqual([1, 32]);
+  });
+
+  it('leave room in the first batch, which later ones may use up', () => {
+    expect(raiseScales(batch([1], [60000]), [1, 1], maps, LARGEST_HALF)).toBeUndefined();
+    expect(raiseScales(batch([60000], [70000]), [1, 2], maps, LARGEST_HALF)).toEqual([1, 32]);
+  });
+
+  it('do not help where the base vectors are not finite', () => {
+    const spoilt = { ...batch([1], [1]), baseMean: Float32Array.of(0, NaN) };
+    expect(() => raiseScales(spoilt, [1, 1], maps)).toThrow("The backbone's last block output is not finite");
+    expect(raiseScales({ ...batch([1], [1]), baseCls: undefined }, [1, 1], maps)).toBeUndefined();
   });
 
   it('end in a sentence for a map that is never finite', () => {

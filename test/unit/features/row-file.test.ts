@@ -2,7 +2,13 @@ import { mkdtemp, open, readdir, readFile, rm, truncate, writeFile } from 'node:
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { RowFileReader, RowFileWriter, type RowTensor } from '../../../src-main/features/row-file.ts';
+import {
+  HEADER_RESERVE,
+  rowBytesOf,
+  RowFileReader,
+  RowFileWriter,
+  type RowTensor,
+} from '../../../src-main/features/row-file.ts';
 import { readSafetensors } from '../../../src-main/workspace/safetensors.ts';
 
 const columns: RowTensor[] = [
@@ -60,6 +66,11 @@ it('has its name only when it is whole', async () => {
   expect(await readdir(folder)).toEqual([]);
 });
 
+it('takes as many bytes as it says beforehand', async () => {
+  await write();
+  expect((await readFile(path)).length).toBe(HEADER_RESERVE + ROWS * rowBytesOf(columns));
+});
+
 describe('damage', () => {
   it('to one row is found when that row is read, and leaves the others readable', async () => {
     await write();
@@ -86,7 +97,10 @@ describe('damage', () => {
     const { length } = await readFile(path);
     for (const size of [0, 5, 100, 8191, 8200, length - 1]) {
       await truncate(path, size);
-      await expect(RowFileReader.open(path), `cut to ${size}`).rejects.toThrow(/whole safetensors file|is damaged/);
+      await expect(RowFileReader.open(path), `cut to ${size}`).rejects.toMatchObject({
+        code: 'damaged-features',
+        message: `The feature file "${path}" is damaged: delete it, and it is extracted anew at the next start.`,
+      });
       await write();
     }
   });

@@ -1,9 +1,20 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import type { FileHandle } from 'node:fs/promises';
 import { appendFile, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { appendJsonLine, diskFull, readJsonLines, writeFileAtomic } from '../../../src-main/workspace/atomic.ts';
+import {
+  appendJsonLine,
+  diskFull,
+  readJsonLines,
+  temporaryName,
+  writeFileAtomic,
+} from '../../../src-main/workspace/atomic.ts';
 import { safeName } from '../../../src-main/workspace/names.ts';
+import { writeFully } from '../../../src-main/workspace/safetensors.ts';
+import { sweepTemporaries } from '../../../src-main/workspace/sweep.ts';
 import { Workspace } from '../../../src-main/workspace/workspace.ts';
 
 let folder: string;
@@ -34,6 +45,42 @@ describe('writeFileAtomic', () => {
     expect(String(diskFull(error, '/a/b'))).toContain('"/a/b"');
     const other = new Error('other');
     expect(diskFull(other, '/a/b')).toBe(other);
+  });
+});
+
+describe('sweepTemporaries', () => {
+  it('removes what dead processes left, files and folders, and nothing else', async () => {
+    const place = await mkdtemp(join(folder, 'sweep-'));
+    const child = spawn(process.execPath, ['-e', '']);
+    await once(child, 'exit');
+    const kept = [
+      basename(temporaryName('map.bin')),
+      'map.bin',
+      `map.bin.${child.pid}.0a1b2c3d.tmp`,
+      `.map.bin.${child.pid}.tmp`,
+      '.hidden',
+    ];
+    for (const name of kept) await writeFile(join(place, name), '');
+    await writeFile(join(place, `.map.bin.${child.pid}.0a1b2c3d.tmp`), '');
+    await mkdir(join(place, `.set.${child.pid}.0a1b2c3d.tmp`, 'inside'), { recursive: true });
+    await sweepTemporaries(place);
+    expect((await readdir(place)).sort()).toEqual(kept.sort());
+    await sweepTemporaries(join(place, 'none'));
+  });
+});
+
+describe('writeFully', () => {
+  it('goes on where a write took less than it was given', async () => {
+    const written: number[] = [];
+    const file = {
+      write: (data: Uint8Array, offset: number, length: number, position: number) => {
+        const bytesWritten = Math.min(length, 3);
+        for (let i = 0; i < bytesWritten; i++) written[position + i] = data[offset + i]!;
+        return Promise.resolve({ bytesWritten, buffer: data });
+      },
+    };
+    await writeFully(file as unknown as FileHandle, Uint8Array.of(1, 2, 3, 4, 5, 6, 7), 2);
+    expect(written.slice(2)).toEqual([1, 2, 3, 4, 5, 6, 7]);
   });
 });
 
@@ -107,6 +154,15 @@ describe('Workspace', () => {
     ])
       expect(() => workspace.dataset(name), name).toThrow(/cannot name a dataset/);
     for (const name of ['a', 'my set', 'größe', 'v1.2', '日本']) expect(workspace.dataset(name)).toContain(name);
+  });
+
+  it('takes names that every file system can store: at most 200 bytes', async () => {
+    const workspace = await Workspace.open(folder);
+    expect(workspace.dataset('日'.repeat(66))).toContain('日'.repeat(66));
+    expect(() => workspace.dataset('日'.repeat(67))).toThrow(/at most 100 characters and 200 bytes/);
+    expect(safeName('日'.repeat(90))).toBe('日'.repeat(66));
+    expect(safeName('😀'.repeat(60))).toBe('😀'.repeat(50));
+    await writeFileAtomic(join(folder, safeName('😀'.repeat(60))), 'x');
   });
 
   it('makes safe names of any text', () => {
