@@ -7,8 +7,13 @@
  */
 import { basename, join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { z } from 'zod';
+import { splitNames } from '../../src-main/data/dataset.ts';
+import { extractFeatures } from '../../src-main/features/extract.ts';
+import { resolveBackbone } from '../../src-main/studio/backbones.ts';
+import { resolveDataset } from '../../src-main/studio/datasets.ts';
 import { train } from '../../src-main/studio/train.ts';
-import type { RunResult } from '../../src-main/training/run-folder.ts';
+import { resultSchema, type RunResult } from '../../src-main/training/run-folder.ts';
 import { METHODS, type Method, type SettingsChoice } from '../../src-main/training/settings.ts';
 import { appendJsonLine, readJsonLines } from '../../src-main/workspace/atomic.ts';
 import { Workspace } from '../../src-main/workspace/workspace.ts';
@@ -30,10 +35,7 @@ function grid(method: Method, axes: Record<string, readonly unknown[]>): Setting
   return points as unknown as SettingsChoice[];
 }
 
-interface Done {
-  key: string;
-  result: RunResult;
-}
+const doneSchema = z.object({ key: z.string(), result: resultSchema });
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -50,7 +52,10 @@ if (!values.backbone || positionals.length === 0) {
 const backbone = values.backbone;
 const workspace = await Workspace.open(values.workspace);
 const log = join(workspace.root, 'protocol.jsonl');
-const known = new Map(((await readJsonLines(log)) as Done[]).map(({ key, result }) => [key, result]));
+const known = new Map(
+  (await readJsonLines(log)).map((line) => doneSchema.parse(line)).map(({ key, result }) => [key, result]),
+);
+const { sha256 } = await resolveBackbone(workspace, backbone);
 
 /** Runs all, `parallel` at a time with one thread each; earlier results are taken from the log. */
 async function runAll(dataset: string, choices: readonly SettingsChoice[], noTest: boolean): Promise<RunResult[]> {
@@ -59,7 +64,7 @@ async function runAll(dataset: string, choices: readonly SettingsChoice[], noTes
   const worker = async () => {
     for (let next = waiting.shift(); next; next = waiting.shift()) {
       const { settings, index } = next;
-      const key = JSON.stringify({ dataset, noTest, settings });
+      const key = JSON.stringify({ dataset, sha256, noTest, settings });
       let result = known.get(key);
       if (!result) {
         result = await train(workspace, { dataset, backbone, settings, noTest, threads: 1 });
@@ -73,15 +78,13 @@ async function runAll(dataset: string, choices: readonly SettingsChoice[], noTes
       results[index] = result;
     }
   };
-  // One alone first: it extracts the features that the others share.
   await Promise.all(Array.from({ length: Number(values.parallel) }, worker));
   return results;
 }
 
 const rows: string[][] = [['dataset', 'method', 'settings', 'val', 'test mean', 'spread', 'seconds', 'trainer MB']];
 for (const dataset of positionals) {
-  // LAST's maps serve the others too.
-  await runAll(dataset, [{ method: 'last', epochs: 1 }], false);
+  await extractAll(dataset);
   for (const method of METHODS) {
     const tuned = await runAll(dataset, GRIDS[method], true);
     const best = tuned.reduce((winner, result) => (result.val!.top1 > winner.val!.top1 ? result : winner));
@@ -90,6 +93,19 @@ for (const dataset of positionals) {
 }
 for (const dataset of positionals) for (const method of METHODS) await addRow(dataset, 'defaults', { method });
 console.log(columns(rows));
+
+/** The features that all runs on a dataset share: LAST's maps serve MIET too. */
+async function extractAll(dataset: string): Promise<void> {
+  const { source, images } = await resolveDataset(workspace, dataset);
+  const found = await resolveBackbone(workspace, backbone);
+  const maps = Array.from({ length: found.structure.blocks }, (_, index) => ({
+    kind: 'P' as const,
+    group: 1,
+    index: index + 1,
+  }));
+  const lists = splitNames.map((split) => images.filter((image) => image.split === split));
+  await extractFeatures(workspace, { backbone: found, source, lists, maps });
+}
 
 async function addRow(dataset: string, label: string, choice: SettingsChoice): Promise<void> {
   const runs = await runAll(
