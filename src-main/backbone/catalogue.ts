@@ -8,6 +8,7 @@ import type { ModelProto } from '../engine/onnx/onnx_pb.ts';
 import { errorCode, writeFileAtomic } from '../workspace/atomic.ts';
 import { checkName, safeName } from '../workspace/names.ts';
 import { readSafetensors, writeSafetensors } from '../workspace/safetensors.ts';
+import { sweepTemporaries } from '../workspace/sweep.ts';
 import type { Workspace } from '../workspace/workspace.ts';
 import {
   MODEL_FILE,
@@ -86,6 +87,7 @@ export async function addBackbone(
   };
   const folder = workspace.backbone(ownName);
   const modelPath = join(folder, MODEL_FILE);
+  await sweepTemporaries(folder);
   await writeFileAtomic(modelPath, bytes);
   await writeSafetensors(join(folder, NORM_FILE), normTensors(structure));
   // Last: an entry is one once it has its record.
@@ -105,10 +107,33 @@ export async function loadBackbone(workspace: Workspace, name: string): Promise<
   );
 }
 
-/** All backbones of a workspace, by name. */
+/** What is wrong with an entry that cannot be used. */
+export interface DamagedBackbone {
+  name: string;
+  /** For the user: what is damaged and what to do. */
+  message: string;
+}
+
+/** All backbones of a workspace, by name, and those entries that are damaged. */
+export async function surveyBackbones(
+  workspace: Workspace,
+): Promise<{ backbones: Backbone[]; damaged: DamagedBackbone[] }> {
+  const backbones: Backbone[] = [];
+  const damaged: DamagedBackbone[] = [];
+  for (const name of await entryNames(workspace)) {
+    try {
+      backbones.push(await loadBackbone(workspace, name));
+    } catch (error) {
+      if (!(error instanceof Failure)) throw error;
+      damaged.push({ name, message: error.message });
+    }
+  }
+  return { backbones, damaged };
+}
+
+/** All usable backbones of a workspace, by name. */
 export async function listBackbones(workspace: Workspace): Promise<Backbone[]> {
-  const names = await entryNames(workspace);
-  return Promise.all(names.map((name) => loadBackbone(workspace, name)));
+  return (await surveyBackbones(workspace)).backbones;
 }
 
 export function describeBackbone({ name, structure, preprocessing }: Backbone): BackboneDescription {

@@ -91,6 +91,20 @@ export function exposeValues(
   return withGraph(model, { output: [...(model.graph?.output ?? []), ...outputs] });
 }
 
+/** Name of the input that `withFloatPixels` gives a model. */
+export const FLOAT_PIXELS = `${OWN}pixels`;
+
+/** A model of half-precision (or double) pixels, made to take float32 ones as `FLOAT_PIXELS`. */
+export function withFloatPixels(model: ModelProto, { input, imageHeight, imageWidth }: VitStructure): ModelProto {
+  const batch = input.batch ?? input.batchSymbol ?? 'batch';
+  const cast = node('Cast', [FLOAT_PIXELS], [input.name], { to: input.dataType });
+  const pixels = valueInfo(FLOAT_PIXELS, DataType.FLOAT, [batch, 3, imageHeight, imageWidth]);
+  return withGraph(model, {
+    node: [cast, ...(model.graph?.node ?? [])],
+    input: [pixels, ...(model.graph?.input ?? []).filter(({ name }) => name !== input.name)],
+  });
+}
+
 class TapWriter {
   readonly nodes: NodeProto[] = [];
   readonly inputs: ValueInfoProto[] = [];

@@ -1,49 +1,87 @@
 /** What `sidetune` runs: parses, executes, and ends with the exit code and the words that were promised. */
-import { homedir } from 'node:os';
-import { join, resolve } from 'node:path';
 import { CommanderError } from 'commander';
+import { Failure } from '../base/failure.ts';
 import { describeEnding, EXIT, writeLog } from './errors.ts';
 import { buildProgram } from './program.ts';
-import { Session } from './session.ts';
+import { logFolder, Session } from './session.ts';
 import type { GlobalOptions } from './session.ts';
+
+/** What a running task gets to stop its processes and remove its temporary files once an error has come past it. */
+const CLEAN_UP_MS = 3000;
 
 const commandLine = process.argv.slice(2);
 const stop = new AbortController();
 let session: Session | undefined;
+/** Whether it was the user who stopped the command. */
+let interrupted = false;
+/** The first error that came past the command instead of through it. */
+let stray: { error: unknown } | undefined;
+/** The exit code of a command that did not succeed, once that has been said; it is said once. */
+let said: Promise<number> | undefined;
 
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.on(signal, () => {
-    if (stop.signal.aborted) process.exit(EXIT.interrupted);
+    if (interrupted) process.exit(EXIT.interrupted);
+    interrupted = true;
     session?.remark('Stopping; once more ends at once.');
     stop.abort();
   });
 }
-// `sidetune runs list | head`: whoever reads has seen enough.
-for (const stream of [process.stdout, process.stderr])
-  stream.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') throw error;
-    process.exit(EXIT.done);
-  });
-process.on('uncaughtException', (error) => void end(error));
-process.on('unhandledRejection', (reason) => void end(reason));
+// Progress that nobody sees is no reason to stop, and there is nowhere to say so.
+process.stderr.on('error', () => undefined);
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  const readerLeft = error.code === 'EPIPE';
+  // `sidetune runs list | head`: whoever reads has seen enough of the answer.
+  if (readerLeft && (session?.answered || said)) return;
+  fall(
+    new Failure(
+      'output',
+      readerLeft
+        ? 'Whatever read the output of this command has gone, so it was stopped.'
+        : `The output cannot be written (${error.message}): write it to another place.`,
+    ),
+  );
+});
+process.on('uncaughtException', fall);
+process.on('unhandledRejection', fall);
 
-try {
-  await buildProgram((program) => {
-    session = new Session(process, stop.signal, () => program.opts<GlobalOptions>());
-    return session;
-  }).parseAsync(commandLine, { from: 'user' });
-  await leave(session?.exitCode ?? EXIT.done);
-} catch (error) {
-  await end(error);
+await leave(await run());
+
+async function run(): Promise<number> {
+  try {
+    await buildProgram((program) => {
+      session = new Session(process, stop.signal, () => program.opts<GlobalOptions>());
+      return session;
+    }).parseAsync(commandLine, { from: 'user' });
+    await flushed();
+  } catch (error) {
+    return end(stray ? stray.error : error);
+  }
+  return stray ? end(stray.error) : (session?.exitCode ?? EXIT.done);
 }
 
-/** Says what went wrong, once, and leaves. */
-async function end(error: unknown): Promise<void> {
+/** Stops the command because of an error that came past it; the command has some time to end by itself. */
+function fall(error: unknown): void {
+  if (stray) return;
+  stray = { error };
+  setTimeout(() => void end(error).then(leave), CLEAN_UP_MS);
+  stop.abort();
+}
+
+function end(error: unknown): Promise<number> {
+  said ??= sayEnding(error);
+  return said;
+}
+
+/** Says what went wrong. @returns the exit code */
+async function sayEnding(error: unknown): Promise<number> {
   // Help and the version were asked for and printed.
-  if (error instanceof CommanderError && error.exitCode === 0) return leave(EXIT.done);
+  if (error instanceof CommanderError && error.exitCode === 0) return EXIT.done;
   session?.progress.finish();
-  const interrupted = stop.signal.aborted ? session?.whenInterrupted : undefined;
-  const ending = await describeEnding(error, interrupted, (whole) => writeLog(logFolder(), whole, commandLine));
+  const byUser = interrupted ? session?.whenInterrupted : undefined;
+  const ending = await describeEnding(error, byUser, (whole) =>
+    writeLog(session?.logFolder ?? logFolder(), whole, commandLine),
+  );
   // Help after a missing command has been printed; there is nothing to add to it for people.
   const helped = error instanceof CommanderError && error.code === 'commander.help';
   if (!helped) process.stderr.write(`${ending.message}\n`);
@@ -51,24 +89,22 @@ async function end(error: unknown): Promise<void> {
     process.stdout.write(
       `${JSON.stringify({ error: { code: ending.code, message: helped ? 'No command was given.' : ending.message } })}\n`,
     );
-  return leave(ending.exitCode);
+  return ending.exitCode;
 }
 
-/** Ends the process once everything that was written has gone out; helpers that still run do not hold it up. */
 async function leave(exitCode: number): Promise<never> {
+  await flushed();
+  process.exit(exitCode);
+}
+
+/** Waits until everything that was written has gone out, or cannot. */
+async function flushed(): Promise<void> {
   for (const stream of [process.stdout, process.stderr])
     await new Promise<void>((resolve) => stream.write('', () => resolve()));
-  process.exit(exitCode);
 }
 
 /** Known even where the command line could not be parsed. */
 function asksForJson(): boolean {
   const flags = commandLine.includes('--') ? commandLine.slice(0, commandLine.indexOf('--')) : commandLine;
   return flags.includes('--json');
-}
-
-function logFolder(): string {
-  const at = commandLine.indexOf('--workspace');
-  const asked = at < 0 ? undefined : commandLine[at + 1];
-  return join(resolve(asked ?? (process.env.SIDETUNE_HOME || join(homedir(), 'Sidetune'))), 'logs');
 }

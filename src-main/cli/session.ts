@@ -1,4 +1,6 @@
 /** One start of the command: where output goes, how it is stopped, and the workspace. */
+import { homedir } from 'node:os';
+import { join, resolve } from 'node:path';
 import type { Progress, TaskOptions } from '../base/progress.ts';
 import { Workspace } from '../studio/contract.ts';
 import { ProgressPrinter } from './progress.ts';
@@ -14,10 +16,17 @@ export interface Streams {
   stderr: ProgressStream;
 }
 
+/** Where errors of ours are kept: in the workspace, whether or not it could be opened. */
+export function logFolder(workspace?: string): string {
+  return join(resolve(workspace ?? (process.env.SIDETUNE_HOME || join(homedir(), 'Sidetune'))), 'logs');
+}
+
 export class Session {
   readonly progress: ProgressPrinter;
   /** What the process will end with when the command returns. */
   exitCode = 0;
+  /** Whether the command has done its work and said so. */
+  answered = false;
   /** What to tell someone who stopped the command. */
   whenInterrupted = 'Interrupted; the same command starts over.';
   private opened: Promise<Workspace> | undefined;
@@ -41,6 +50,10 @@ export class Session {
     return this.opened;
   }
 
+  get logFolder(): string {
+    return logFolder(this.globals().workspace);
+  }
+
   /** For a long task: its progress goes to stderr, and Ctrl-C stops it. */
   task(): TaskOptions {
     return { signal: this.signal, onProgress: (progress: Progress) => this.progress.report(progress) };
@@ -49,6 +62,7 @@ export class Session {
   /** What a command has to say at its end: a JSON object on one line with --json, else words. */
   answer(json: object, words: string): void {
     this.progress.finish();
+    this.answered = true;
     this.streams.stdout.write(`${this.json ? JSON.stringify(json) : words}\n`);
   }
 

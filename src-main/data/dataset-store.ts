@@ -1,13 +1,20 @@
-import { readFile, rename, rm, stat } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
+import { readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { Failure } from '../base/failure.ts';
 import { errorCode, readJsonLines, temporaryName, writeFileAtomic } from '../workspace/atomic.ts';
+import { sweepTemporaries } from '../workspace/sweep.ts';
 import type { Workspace } from '../workspace/workspace.ts';
 import { countSplits, datasetFormatSchema, datasetImageSchema, problemSchema, splitNames } from './dataset.ts';
 import type { Dataset, DatasetSummary } from './dataset.ts';
 
-/* A dataset in the workspace: dataset.json says what it is, images.jsonl holds an image a line. */
+/*
+ * A dataset in the workspace: dataset.json says what it is and names the list, which holds an image a line. The list is
+ * named by its content, so that an entry is replaced in one step: when dataset.json is.
+ */
+
+const listName = /^images(-[0-9a-f]+)?\.jsonl$/;
 
 const recordSchema = z.object({
   version: z.literal(1),
@@ -16,6 +23,7 @@ const recordSchema = z.object({
   format: datasetFormatSchema,
   classes: z.array(z.string()),
   images: z.int().nonnegative(),
+  list: z.string().regex(listName).default('images.jsonl'),
   splits: z.partialRecord(z.enum(splitNames), z.int()),
   problems: z.array(problemSchema),
 });
@@ -24,18 +32,23 @@ type DatasetRecord = z.infer<typeof recordSchema>;
 /** Writes a dataset's entry, or replaces the one of its name. */
 export async function saveDataset(workspace: Workspace, dataset: Dataset): Promise<void> {
   const { images, ...rest } = dataset;
-  const record: DatasetRecord = { version: 1, ...rest, images: images.length, splits: countSplits(images) };
   const folder = workspace.dataset(dataset.name);
-  const lines = images.map((image) => `${JSON.stringify(image)}\n`);
-  await writeFileAtomic(join(folder, 'images.jsonl'), lines.join(''));
-  // Last, because a dataset without it does not exist.
+  await sweepTemporaries(folder);
+  const lines = images.map((image) => `${JSON.stringify(image)}\n`).join('');
+  const list = `images-${createHash('sha256').update(lines).digest('hex').slice(0, 16)}.jsonl`;
+  const splits = countSplits(images);
+  const record: DatasetRecord = { version: 1, ...rest, images: images.length, list, splits };
+  await writeFileAtomic(join(folder, list), lines);
+  // From here on the entry is the new one; before, it is the old one or none.
   await writeFileAtomic(join(folder, 'dataset.json'), `${JSON.stringify(record, null, 2)}\n`);
+  const others = (await readdir(folder)).filter((name) => listName.test(name) && name !== list);
+  await Promise.all(others.map((name) => rm(join(folder, name), { force: true })));
 }
 
 /** @throws Failure `no-dataset`, or `damaged-file` where its files were harmed */
 export async function loadDataset(workspace: Workspace, name: string): Promise<Dataset> {
-  const { version: _version, splits: _splits, images: count, ...rest } = await readRecord(workspace, name);
-  const path = join(workspace.dataset(name), 'images.jsonl');
+  const { version: _version, splits: _splits, images: count, list, ...rest } = await readRecord(workspace, name);
+  const path = join(workspace.dataset(name), list);
   const images = z.array(datasetImageSchema).safeParse(await readJsonLines(path));
   const whole = images.success && images.data.length === count;
   if (!whole || images.data.some((image) => image.label >= rest.classes.length)) throw damaged(path, name);
@@ -79,6 +92,7 @@ export async function listDatasets(workspace: Workspace): Promise<DatasetSummary
 export async function removeDataset(workspace: Workspace, name: string): Promise<void> {
   const folder = workspace.dataset(name);
   if (!(await hasDataset(workspace, name))) throw noDataset(name);
+  await sweepTemporaries(workspace.datasets);
   const doomed = temporaryName(folder);
   await rename(folder, doomed);
   await rm(doomed, { recursive: true });

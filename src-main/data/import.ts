@@ -1,5 +1,3 @@
-import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
 import { realpath, stat } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { basename, resolve } from 'node:path';
@@ -14,6 +12,7 @@ import type { Dataset, DatasetFormat, DatasetImage, Problem } from './dataset.ts
 import { imagePath } from './dataset.ts';
 import { datasetSource, hasDataset, listDatasets, loadDataset, saveDataset } from './dataset-store.ts';
 import type { DecodeTarget, Decoder } from './decode/decoder.ts';
+import { hashFile } from './image-file.ts';
 import type { FoundImage } from './layouts/layout.ts';
 import { chooseLayout } from './sniff.ts';
 import { stratifiedSplit } from './split.ts';
@@ -137,16 +136,6 @@ async function checkImage(
     if (!(error instanceof Failure) || error.code !== 'image') throw error;
     return { kind: 'bad-image', path: file, message: error.message };
   }
-}
-
-async function hashFile(path: string): Promise<string> {
-  const hash = createHash('sha256');
-  try {
-    for await (const chunk of createReadStream(path)) hash.update(chunk as Buffer);
-  } catch (error) {
-    throw new Failure('image', `"${path}" cannot be read: check its permissions.`, { cause: error });
-  }
-  return hash.digest('hex');
 }
 
 function dealSplits(checked: readonly CheckedImage[], seed: number): DatasetImage[] {

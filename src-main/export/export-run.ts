@@ -2,9 +2,8 @@ import { readModel } from '../backbone/catalogue.ts';
 import { mapName } from '../backbone/surgery.ts';
 import { Failure } from '../base/failure.ts';
 import type { TaskOptions } from '../base/progress.ts';
-import { imagesOf, type Dataset, type DatasetImage } from '../data/dataset.ts';
+import type { DatasetImage } from '../data/dataset.ts';
 import { loadDataset } from '../data/dataset-store.ts';
-import { stratifiedSubset } from '../data/limit.ts';
 import { CompiledEngine } from '../engine/compiled.ts';
 import { encodeModel } from '../engine/onnx/model.ts';
 import { extractFeatures } from '../features/extract.ts';
@@ -12,7 +11,8 @@ import type { FeatureSet } from '../features/feature-set.ts';
 import { readCheckpointMetadata } from '../training/checkpoint.ts';
 import { Evaluator } from '../training/evaluate-network.ts';
 import { openRun, type OpenedRun } from '../training/open-run.ts';
-import { readResult, runFile, type RunConfig, type Score } from '../training/run-folder.ts';
+import { readResult, runFile, type Score } from '../training/run-folder.ts';
+import { splitImages } from '../training/split-images.ts';
 import type { Workspace } from '../workspace/workspace.ts';
 import { adaptorModel } from './adaptor.ts';
 import { cardMetadata, type Card, type Form } from './card.ts';
@@ -20,6 +20,7 @@ import { fileOf, FORMS, prepareFolder, writeExport, type EncodedModels } from '.
 import { mergedModel } from './merged.ts';
 import { ADAPTOR_TOLERANCE, compareLogits, MERGED_TOLERANCE, type Parity } from './parity.ts';
 import { runAdaptor, runMerged } from './run-exported.ts';
+import { evenly, withSampledFeatures } from './sampled-features.ts';
 
 export interface ExportRequest {
   run: string;
@@ -51,9 +52,10 @@ const PARITY_IMAGES = 64;
 const BATCH = 8;
 
 /** A run with everything that an export of it is made from. */
-interface Subject extends OpenedRun {
-  source: string;
-  /** What is compared on: the first of those whose features lie in `features`. */
+interface ExportSource extends OpenedRun {
+  /** Folder that the images' paths are relative to. */
+  folder: string;
+  /** What is compared on, and its features. */
   images: readonly DatasetImage[];
   features: FeatureSet;
   scales: readonly number[];
@@ -61,7 +63,7 @@ interface Subject extends OpenedRun {
 
 /**
  * Exports a run's best parameters as ONNX models, after both have been run beside the app's own predictions on up to
- * `images` images (of val, else of train). Nothing is written unless they agree.
+ * `images` images, taken at even steps from val, else from train: lists are often sorted by class. Nothing is written unless they agree.
  * @throws Failure `bad-out`, `no-dataset`, `export-parity`, and those of `openRun`, `mergedModel` and `extractFeatures`.
  */
 export async function exportRun(
@@ -73,48 +75,63 @@ export async function exportRun(
   const opened = await openRun(workspace, run);
   // Early: a folder that cannot be written to should not cost the user the wait.
   await prepareFolder(out, forms);
-  const subject = await prepare(workspace, opened, images, options);
-  const card = await cardOf(workspace, subject);
-  const models: EncodedModels = {};
-  const found: Partial<Record<Form, Parity>> = {};
-  const expected = await predictInApp(subject, options);
-  for (const each of forms) {
-    options.signal?.throwIfAborted();
-    const model = await encode(each, subject, cardMetadata(card));
-    const logits = await runExported(each, model, subject, options);
-    const tolerance = each === 'adaptor' ? ADAPTOR_TOLERANCE : MERGED_TOLERANCE;
-    const parity = compareLogits(expected, logits, opened.config.classes.length, tolerance);
-    if (!parity.holds) throw disagreement(each, run, parity);
-    models[each] = model;
-    found[each] = parity;
-  }
+  const whole = await prepare(workspace, opened, options);
+  const card = await cardOf(workspace, whole);
+  const rows = evenly(whole.images.length, images);
+  const sample = { set: whole.features, maps: opened.network.maps, rows };
+  const { models, parities } = await withSampledFeatures(workspace, sample, (features) =>
+    encodeChecked(forms, { ...whole, features, images: rows.map((row) => whole.images[row]!) }, card, options),
+  );
   const files = await writeExport(out, models, card);
-  const parities = Object.fromEntries(Object.entries(found).map(([name, parity]) => [name, counted(parity)]));
-  return { run, files, parity: { ...counted((found.merged ?? found.adaptor)!), ...parities } };
+  return { run, files, parity: { ...(parities.merged ?? parities.adaptor)!, ...parities } };
 }
 
-async function prepare(workspace: Workspace, opened: OpenedRun, limit: number, options: TaskOptions): Promise<Subject> {
+/** The models of an export, each of which gives the app's predictions. @throws Failure `export-parity` */
+async function encodeChecked(
+  forms: readonly Form[],
+  source: ExportSource,
+  card: Card,
+  options: TaskOptions,
+): Promise<{ models: EncodedModels; parities: Partial<Record<Form, FormParity>> }> {
+  const { run, classes } = source.config;
+  const models: EncodedModels = {};
+  const parities: Partial<Record<Form, FormParity>> = {};
+  const expected = await predictInApp(source, options);
+  for (const form of forms) {
+    options.signal?.throwIfAborted();
+    const model = await encode(form, source, cardMetadata(card));
+    const logits = await runExported(form, model, source, options);
+    const tolerance = form === 'adaptor' ? ADAPTOR_TOLERANCE : MERGED_TOLERANCE;
+    const parity = compareLogits(expected, logits, classes.length, tolerance);
+    if (!parity.holds) throw disagreement(form, run, parity);
+    models[form] = model;
+    parities[form] = counted(parity);
+  }
+  return { models, parities };
+}
+
+/** With all images of val, else of train. */
+async function prepare(workspace: Workspace, opened: OpenedRun, options: TaskOptions): Promise<ExportSource> {
   const { config, backbone, network } = opened;
   const dataset = await loadDataset(workspace, config.dataset);
-  const { source } = dataset;
   // Whole lists as they were trained with, because under those their features are cached.
-  const val = imagesOf(dataset, 'val');
-  const listed = val.length > 0 ? val : trainedImages(dataset, config);
-  const { sets } = await extractFeatures(workspace, { backbone, source, lists: [listed], maps: network.maps }, options);
+  const { train, val } = splitImages(dataset, config.settings, true);
+  const images = val.length > 0 ? val : train;
+  const { source: folder } = dataset;
+  const request = { backbone, source: folder, lists: [images], maps: network.maps };
+  const { sets } = await extractFeatures(workspace, request, options);
   const features = sets[0]!;
   // A list may have needed a larger scale than the one trained on: the export must hold both.
   const scales = network.maps.map((map, index) =>
     Math.max(config.scales[index] ?? 1, features.maps[mapName(map)]!.scale),
   );
-  return { ...opened, source, images: listed.slice(0, limit), features, scales };
+  return { ...opened, folder, images, features, scales };
 }
 
-function trainedImages(dataset: Dataset, { settings: { limit, seed } }: RunConfig): DatasetImage[] {
-  const all = imagesOf(dataset, 'train');
-  return limit === null ? all : stratifiedSubset(all, limit, seed);
-}
-
-async function cardOf(workspace: Workspace, { config, backbone, ground, network, scales }: Subject): Promise<Card> {
+async function cardOf(
+  workspace: Workspace,
+  { config, backbone, ground, network, scales }: ExportSource,
+): Promise<Card> {
   const { run, created, dataset, classes, settings, parameters, headParameters } = config;
   const result = await readResult(workspace, run);
   return {
@@ -135,8 +152,8 @@ async function bestSoFar(workspace: Workspace, run: string): Promise<Score | nul
   return top1 === undefined ? null : { top1: Number(top1), macro: Number(macro) };
 }
 
-async function encode(form: Form, subject: Subject, metadata: Record<string, string>): Promise<Uint8Array> {
-  const { backbone, ground, network, parameters, scales, config } = subject;
+async function encode(form: Form, source: ExportSource, metadata: Record<string, string>): Promise<Uint8Array> {
+  const { backbone, ground, network, parameters, scales, config } = source;
   if (form === 'adaptor')
     return encodeModel(await adaptorModel({ network, parameters, layout: ground.layout, scales, metadata }));
   return encodeModel(
@@ -149,16 +166,16 @@ async function encode(form: Form, subject: Subject, metadata: Record<string, str
   );
 }
 
-function runExported(form: Form, model: Uint8Array, subject: Subject, options: TaskOptions): Promise<Float32Array> {
-  const { backbone, source, images, network, features, scales, config } = subject;
-  if (form === 'merged') return runMerged(model, { backbone, source, images }, options);
+function runExported(form: Form, model: Uint8Array, source: ExportSource, options: TaskOptions): Promise<Float32Array> {
+  const { backbone, folder, images, network, features, scales, config } = source;
+  if (form === 'merged') return runMerged(model, { backbone, source: folder, images }, options);
   const { pool } = config.settings;
   return runAdaptor(model, { set: features, network, pool, images: images.length, scales }, options);
 }
 
 /** Logits as evaluation and prediction compute them. */
-async function predictInApp(subject: Subject, { signal }: TaskOptions): Promise<Float32Array> {
-  const { config, ground, features, images, network, layout, parameters } = subject;
+async function predictInApp(source: ExportSource, { signal }: TaskOptions): Promise<Float32Array> {
+  const { config, ground, features, images, network, layout, parameters } = source;
   const evaluator = await Evaluator.open(
     new CompiledEngine({ threads: config.threads }),
     { features, labels: images.map(({ label }) => label) },

@@ -1,3 +1,5 @@
+import { argMax } from '../training/metrics.ts';
+
 /** What two sets of logits may differ by: so much, or so much of the largest in-app logit. */
 export type Tolerance = { absolute: number } | { ofLargestLogit: number };
 
@@ -52,18 +54,12 @@ export function compareLogits(
   const top1Changes: Top1Change[] = [];
   for (let index = 0; index < images; index++) {
     const row = inApp.subarray(index * classes, (index + 1) * classes);
-    const from = firstLargest(row);
-    const to = firstLargest(exported.subarray(index * classes, (index + 1) * classes));
+    const from = argMax(row);
+    const to = argMax(exported.subarray(index * classes, (index + 1) * classes));
     if (from !== to) top1Changes.push({ index, from, to, margin: marginOf(row, from) });
   }
   const holds = maxAbsLogit <= bound && top1Changes.every(({ margin }) => margin < bound);
   return { images, maxAbsLogit, top1Changes, bound, holds };
-}
-
-function firstLargest(row: Float32Array): number {
-  let best = 0;
-  for (let i = 1; i < row.length; i++) if (row[i]! > row[best]!) best = i;
-  return best;
 }
 
 function marginOf(row: Float32Array, top: number): number {

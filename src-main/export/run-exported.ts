@@ -3,12 +3,13 @@ import type { Backbone } from '../backbone/catalogue.ts';
 import type { TaskOptions } from '../base/progress.ts';
 import { imagePath, type DatasetImage } from '../data/dataset.ts';
 import { startDecoder } from '../data/decode/start-decoder.ts';
+import { checkUnchanged } from '../data/image-file.ts';
 import { fromHalf, toHalf } from '../engine/half.ts';
 import { sizeOf } from '../engine/program.ts';
 import type { SentTensor } from '../engine/session-messages.ts';
 import { SessionThread, type ThreadSession } from '../engine/session-thread.ts';
 import type { FeatureSet } from '../features/feature-set.ts';
-import { normalizePixels } from '../features/pixels.ts';
+import { imageBatches } from '../features/image-batches.ts';
 import { FeatureReader } from '../features/read-features.ts';
 import type { Network, Pool } from '../methods/network.ts';
 import { BASE, FEATURES } from './adaptor.ts';
@@ -84,7 +85,10 @@ export interface ImageFiles {
   images: readonly DatasetImage[];
 }
 
-/** Logits [images, classes] of an encoded merged model on image files. @throws Failure `image` for one that cannot be read. */
+/**
+ * Logits [images, classes] of an encoded merged model on image files.
+ * @throws Failure `image` for one that cannot be read, `image-changed`
+ */
 export async function runMerged(
   model: Uint8Array,
   { backbone, source, images }: ImageFiles,
@@ -97,22 +101,18 @@ export async function runMerged(
   try {
     return await withModel(model, async (session) => {
       const logits: Float32Array[] = [];
-      for (let first = 0; first < images.length; first += batch) {
-        signal?.throwIfAborted();
-        const some = images.slice(first, first + batch);
+      const paths = images.map((image) => imagePath({ source }, image));
+      const check = (place: number) => checkUnchanged({ source }, images[place]!);
+      const read = { decoder, preprocessing, batch, check, signal };
+      for await (const { first, count, pixels } of imageBatches(paths, read)) {
         // A fixed batch is filled up with black pictures, whose logits are left out.
-        const rows = structure.input.batch ?? some.length;
-        const pixels = new Float32Array(rows * size);
-        await Promise.all(
-          some.map(async (image, index) => {
-            const rgb = await decoder.decode(imagePath({ source }, image), preprocessing);
-            normalizePixels(rgb, preprocessing, pixels, index * size);
-          }),
-        );
+        const rows = structure.input.batch ?? count;
+        const data = new Float32Array(rows * size);
+        data.set(pixels);
         const shape = [rows, 3, preprocessing.height, preprocessing.width];
-        const found = await logitsOf(session, { [PIXELS]: { storage: 'float32', shape, data: pixels } });
-        logits.push(found.subarray(0, (found.length / rows) * some.length));
-        onProgress?.({ task: 'compare', done: first + some.length, total: images.length, unit: 'images' });
+        const found = await logitsOf(session, { [PIXELS]: { storage: 'float32', shape, data } });
+        logits.push(found.subarray(0, (found.length / rows) * count));
+        onProgress?.({ task: 'compare', done: first + count, total: images.length, unit: 'images' });
       }
       return joined(logits);
     });

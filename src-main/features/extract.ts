@@ -7,9 +7,12 @@ import { mapName, type MapRequest } from '../backbone/surgery.ts';
 import { imagePath, type DatasetImage } from '../data/dataset.ts';
 import { startDecoder } from '../data/decode/start-decoder.ts';
 import type { Decoder } from '../data/decode/decoder.ts';
+import { checkUnchanged } from '../data/image-file.ts';
 import { ORT_VERSION } from '../engine/session.ts';
 import { writeFileAtomic } from '../workspace/atomic.ts';
+import { sweepTemporaries } from '../workspace/sweep.ts';
 import type { Workspace } from '../workspace/workspace.ts';
+import { checkSpace } from './disk-space.ts';
 import {
   BASE_FILE,
   baseColumns,
@@ -20,9 +23,9 @@ import {
   type FeatureSet,
 } from './feature-set.ts';
 import { FrozenVit, type TappedBatch } from './frozen-vit.ts';
-import { largestHalf, raiseScales } from './map-scales.ts';
-import { normalizePixels } from './pixels.ts';
-import { RowFileReader, RowFileWriter } from './row-file.ts';
+import { imageBatches, type ImageBatch } from './image-batches.ts';
+import { HEADROOM, LARGEST_HALF } from './map-scales.ts';
+import { HEADER_RESERVE, rowBytesOf, RowFileReader, RowFileWriter, type RowTensor } from './row-file.ts';
 
 export interface ExtractionRequest {
   backbone: Backbone;
@@ -46,12 +49,15 @@ interface Gap {
   folder: string;
   /** What has no file yet. */
   maps: readonly MapRequest[];
+  base: boolean;
 }
 
 /**
  * Makes sure that the features of all lists are in the workspace's cache and says where: what is missing is extracted
- * in one pass of the frozen ViT, with decoding hidden behind it.
- * @throws Failure for an image that can no longer be read, a full disk, or a backbone whose maps are not finite.
+ * in one pass of the frozen ViT, with decoding hidden behind it. Files that are there stay as they are: a run may be
+ * training on them.
+ * @throws Failure for an image that can no longer be read or has changed (`image-changed`), too little disk space
+ * (`disk-full`), or a backbone whose maps are not finite (`non-finite`); the signal's reason.
  */
 export async function extractFeatures(
   workspace: Workspace,
@@ -59,19 +65,39 @@ export async function extractFeatures(
   options: TaskOptions = {},
 ): Promise<Extraction> {
   const started = performance.now();
-  const gaps: Gap[] = [];
-  for (const images of request.lists) {
-    const folder = workspace.feature(featureKey(images, request.backbone));
-    const missing: MapRequest[] = [];
-    for (const map of request.maps.map(storedMap))
-      if (!(await exists(join(folder, mapFileName(map))))) missing.push(map);
-    const whole = missing.length === 0 && (await exists(join(folder, BASE_FILE)));
-    const known = gaps.some((gap) => gap.folder === folder);
-    if (!whole && !known && images.length > 0) gaps.push({ images, folder, maps: missing });
+  const gaps = await findGaps(workspace, request);
+  if (gaps.length > 0) {
+    for (const { folder } of gaps) await sweepTemporaries(folder);
+    await checkSpace(workspace.features, neededBytes(request.backbone, gaps));
+    await fill(request, gaps, options);
   }
-  if (gaps.length > 0) await fill(request, gaps, options);
   const sets = await Promise.all(request.lists.map((images) => describe(workspace, request, images)));
   return { sets, seconds: gaps.length > 0 ? (performance.now() - started) / 1000 : 0 };
+}
+
+async function findGaps(workspace: Workspace, { backbone, lists, maps }: ExtractionRequest): Promise<Gap[]> {
+  const gaps: Gap[] = [];
+  const wanted = [...new Map(maps.map(storedMap).map((map) => [mapName(map), map])).values()];
+  for (const images of lists) {
+    const folder = workspace.feature(featureKey(images, backbone));
+    if (images.length === 0 || gaps.some((gap) => gap.folder === folder)) continue;
+    const missing: MapRequest[] = [];
+    for (const map of wanted) if (!(await exists(join(folder, mapFileName(map))))) missing.push(map);
+    const base = !(await exists(join(folder, BASE_FILE)));
+    if (missing.length > 0 || base) gaps.push({ images, folder, maps: missing, base });
+  }
+  return gaps;
+}
+
+function neededBytes({ structure: { tokens, width, prefix } }: Backbone, gaps: readonly Gap[]): number {
+  const bytes = (columns: readonly RowTensor[], rows: number) => HEADER_RESERVE + rows * rowBytesOf(columns);
+  return gaps.reduce(
+    (sum, { images, maps, base }) =>
+      sum +
+      maps.length * bytes(mapColumns(tokens, width), images.length) +
+      (base ? bytes(baseColumns(width, prefix > 0), images.length) : 0),
+    0,
+  );
 }
 
 async function fill(request: ExtractionRequest, gaps: readonly Gap[], options: TaskOptions): Promise<void> {
@@ -88,7 +114,7 @@ async function fill(request: ExtractionRequest, gaps: readonly Gap[], options: T
       for (const gap of gaps) {
         const report = (done: number) =>
           options.onProgress?.({ task: 'extract', done: before + done, total, unit: 'images' });
-        await extractList({ backbone, source, gap, maps, vit, decoder, signal: options.signal, report });
+        await extractList({ backbone, source, gap, maps, vit, threads, decoder, signal: options.signal, report });
         before += gap.images.length;
       }
     } finally {
@@ -105,131 +131,105 @@ interface ListJob {
   gap: Gap;
   maps: readonly MapRequest[];
   vit: FrozenVit;
+  threads: number;
   decoder: Decoder;
   signal: AbortSignal | undefined;
   report: (done: number) => void;
 }
 
-/** Thrown to start a list again with larger scales. */
-class Overflow extends Error {}
+/** A map's values no longer fit its scale: the list has to start again, with these scales. */
+class Overflow extends Error {
+  constructor(readonly scales: readonly number[]) {
+    super('overflow');
+  }
+}
 
 async function extractList(job: ListJob): Promise<void> {
-  let scales = await firstScales(job);
+  let scales: readonly number[] = job.maps.map(() => 1);
   for (;;) {
     try {
       await writeList(job, scales);
       return;
     } catch (error) {
       if (!(error instanceof Overflow)) throw error;
-      scales = scales.map((scale) => scale * 16);
+      ({ scales } = error);
     }
   }
 }
 
-/** Scales that fit the first batch with room to spare. */
-async function firstScales(job: ListJob): Promise<number[]> {
-  const { maps, vit, gap } = job;
-  let scales = maps.map(() => 1);
-  const pixels = await decodeBatch(job, gap.images.slice(0, vit.batch));
-  for (;;) {
-    const batch = await vit.run(pixels, Math.min(vit.batch, gap.images.length), scales);
-    const raised = raiseScales(batch, scales, maps);
-    if (!raised) return scales;
-    scales = raised;
-  }
+/** The files of a list while they are written. */
+interface OpenFiles {
+  maps: { map: MapRequest; file: RowFileWriter }[];
+  base: RowFileWriter | undefined;
 }
 
 async function writeList(job: ListJob, scales: readonly number[]): Promise<void> {
-  const { backbone, gap, maps, vit, signal, report } = job;
-  const { tokens, width, prefix } = backbone.structure;
-  const rows = gap.images.length;
-  const writers: RowFileWriter[] = [];
+  const { gap, maps, vit, report } = job;
+  const places = new Map(maps.map((map, index) => [mapName(map), index]));
+  const files: OpenFiles = { maps: [], base: undefined };
   try {
-    const wanted = new Set(gap.maps.map(mapName));
-    const columns = mapColumns(tokens, width);
-    for (const map of gap.maps)
-      writers.push(await RowFileWriter.create(join(gap.folder, mapFileName(map)), columns, rows));
-    const base = await RowFileWriter.create(join(gap.folder, BASE_FILE), baseColumns(width, prefix > 0), rows);
-    writers.push(base);
-    for await (const { first, count, pixels } of decodedBatches(job)) {
-      signal?.throwIfAborted();
-      const batch = await vit.run(pixels, count, scales);
-      if (batch.maps.some(({ map }) => largestHalf(map) === Infinity)) throw new Overflow();
-      let written = 0;
-      for (const [index, map] of maps.entries()) {
-        if (!wanted.has(mapName(map))) continue;
-        const { map: halves, rowSums, rowSquareSums } = batch.maps[index]!;
-        await writers[written++]!.write(first, count, {
-          map: halves,
-          row_sums: rowSums,
-          row_square_sums: rowSquareSums,
-        });
+    await openFiles(job, files);
+    for await (const { first, count, pixels } of readImages(job)) {
+      // The first batch leaves room for those that follow; they may use it up.
+      const fitting = await vit.runFitting(pixels, count, scales, first === 0 ? HEADROOM : LARGEST_HALF);
+      if (fitting.scales !== scales) throw new Overflow(fitting.scales);
+      const { batch } = fitting;
+      for (const { map, file } of files.maps) {
+        const { map: halves, rowSums, rowSquareSums } = batch.maps[places.get(mapName(map))!]!;
+        await file.write(first, count, { map: halves, row_sums: rowSums, row_square_sums: rowSquareSums });
       }
-      await base.write(first, count, baseRows(batch));
+      await files.base?.write(first, count, baseRows(batch));
       report(first + count);
     }
-    const provenance = {
-      format: 'sidetune-features',
-      backbone: backbone.name,
-      backbone_sha256: backbone.sha256,
-      onnxruntime: ORT_VERSION,
-      device: 'cpu',
-    };
-    for (const [index, map] of gap.maps.entries()) {
-      const scale = scales[maps.findIndex((each) => mapName(each) === mapName(map))]!;
-      await writers[index]!.finish({ ...provenance, map: mapName(map), scale: String(scale) });
-    }
-    await base.finish(provenance);
-    await writeFileAtomic(
-      join(gap.folder, 'about.json'),
-      `${JSON.stringify({ ...provenance, images: rows, source: job.source, preprocessing: backbone.preprocessing }, null, 2)}\n`,
-    );
+    const provenance = provenanceOf(job);
+    for (const { map, file } of files.maps)
+      await file.finish({ ...provenance, map: mapName(map), scale: String(scales[places.get(mapName(map))!]!) });
+    await files.base?.finish(provenance);
+    const { preprocessing } = job.backbone;
+    const about = { ...provenance, images: gap.images.length, source: job.source, preprocessing };
+    await writeFileAtomic(join(gap.folder, 'about.json'), `${JSON.stringify(about, null, 2)}\n`);
   } catch (error) {
-    for (const writer of writers) await writer.abandon();
+    for (const { file } of files.maps) await file.abandon();
+    await files.base?.abandon();
     throw error;
   }
 }
 
+/** Opens them one by one into `files`, so that those that were opened can be abandoned when one fails. */
+async function openFiles({ backbone, gap }: ListJob, files: OpenFiles): Promise<void> {
+  const { tokens, width, prefix } = backbone.structure;
+  const create = (name: string, columns: readonly RowTensor[]) =>
+    RowFileWriter.create(join(gap.folder, name), columns, gap.images.length);
+  for (const map of gap.maps) files.maps.push({ map, file: await create(mapFileName(map), mapColumns(tokens, width)) });
+  if (gap.base) files.base = await create(BASE_FILE, baseColumns(width, prefix > 0));
+}
+
+function readImages({ backbone, source, gap, vit, decoder, signal }: ListJob): AsyncGenerator<ImageBatch> {
+  return imageBatches(
+    gap.images.map((image) => imagePath({ source }, image)),
+    {
+      decoder,
+      preprocessing: backbone.preprocessing,
+      batch: vit.batch,
+      signal,
+      check: (place) => checkUnchanged({ source }, gap.images[place]!),
+    },
+  );
+}
+
+function provenanceOf({ backbone, threads }: ListJob): Record<string, string> {
+  return {
+    format: 'sidetune-features',
+    backbone: backbone.name,
+    backbone_sha256: backbone.sha256,
+    onnxruntime: ORT_VERSION,
+    device: 'cpu',
+    threads: String(threads),
+  };
+}
+
 function baseRows({ baseCls, baseMean }: TappedBatch): Record<string, Float32Array> {
   return baseCls ? { base_cls: baseCls, base_mean: baseMean } : { base_mean: baseMean };
-}
-
-/** Batches of pixels in order, the next ones being decoded while one is used. */
-async function* decodedBatches(job: ListJob): AsyncGenerator<{ first: number; count: number; pixels: Float32Array }> {
-  const ahead = 3;
-  const { images } = job.gap;
-  const size = job.vit.batch;
-  const pending: Promise<Float32Array>[] = [];
-  const decode = (first: number) => {
-    const pixels = decodeBatch(job, images.slice(first, first + size));
-    // Seen when its turn comes; until then a failure is not unhandled.
-    pixels.catch(() => undefined);
-    pending.push(pixels);
-  };
-  let next = 0;
-  for (let first = 0; first < images.length; first += size) {
-    while (pending.length < ahead && next < images.length) {
-      decode(next);
-      next += size;
-    }
-    yield { first, count: Math.min(size, images.length - first), pixels: await pending.shift()! };
-  }
-}
-
-async function decodeBatch(
-  { backbone, source, decoder }: ListJob,
-  images: readonly DatasetImage[],
-): Promise<Float32Array> {
-  const { preprocessing } = backbone;
-  const size = 3 * preprocessing.width * preprocessing.height;
-  const pixels = new Float32Array(images.length * size);
-  await Promise.all(
-    images.map(async (image, index) => {
-      const rgb = await decoder.decode(imagePath({ source }, image), preprocessing);
-      normalizePixels(rgb, preprocessing, pixels, index * size);
-    }),
-  );
-  return pixels;
 }
 
 async function describe(

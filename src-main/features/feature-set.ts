@@ -3,7 +3,7 @@ import { z } from 'zod';
 import type { Backbone } from '../backbone/catalogue.ts';
 import { mapName, type MapRequest } from '../backbone/surgery.ts';
 import { contentHash, type DatasetImage } from '../data/dataset.ts';
-import type { RowTensor } from './row-file.ts';
+import { rowBytesOf, type RowTensor } from './row-file.ts';
 
 /** Where the features of one list of images lie: plain data, for the process that trains on them. */
 export const featureSetSchema = z.object({
@@ -57,7 +57,7 @@ export function baseColumns(width: number, hasCls: boolean): RowTensor[] {
   return hasCls ? [column('base_cls'), column('base_mean')] : [column('base_mean')];
 }
 
-/** Bytes that the cache holds for an image when a method reads `maps` maps. */
-export function featureBytesPerImage(maps: number, tokens: number, width: number): number {
-  return maps * tokens * (2 * width + 8) + 4 * width;
+/** Bytes that the cache holds for an image when a method reads `maps` maps: base vectors and checksums included. */
+export function featureBytesPerImage(maps: number, tokens: number, width: number, hasCls = true): number {
+  return maps * rowBytesOf(mapColumns(tokens, width)) + rowBytesOf(baseColumns(width, hasCls));
 }

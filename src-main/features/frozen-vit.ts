@@ -1,9 +1,12 @@
 import { Failure } from '../base/failure.ts';
 import { readModel, type Backbone } from '../backbone/catalogue.ts';
-import { addTaps, mapValues, type MapRequest } from '../backbone/surgery.ts';
-import { encodeModel } from '../engine/onnx/model.ts';
+import { addTaps, FLOAT_PIXELS, mapValues, withFloatPixels, type MapRequest } from '../backbone/surgery.ts';
+import { DataType, encodeModel } from '../engine/onnx/model.ts';
 import type { SentTensor } from '../engine/session-messages.ts';
 import { SessionThread, type ThreadSession } from '../engine/session-thread.ts';
+import { raiseScales } from './map-scales.ts';
+
+const FLOAT: number = DataType.FLOAT;
 
 /** Features of some images, maps still divided by their scales. */
 export interface TappedBatch {
@@ -24,6 +27,7 @@ export class FrozenVit {
     private readonly maps: readonly MapRequest[],
     private readonly thread: SessionThread,
     private readonly session: ThreadSession,
+    private readonly pixels: string,
     batch: number,
   ) {
     this.batch = batch;
@@ -35,18 +39,19 @@ export class FrozenVit {
     maps: readonly MapRequest[],
     { threads, batch = 8 }: { threads: number; batch?: number },
   ): Promise<FrozenVit> {
-    const model = addTaps(await readModel(backbone), backbone.structure, { maps, base: true });
+    const { structure } = backbone;
+    const { input } = structure;
+    const tapped = addTaps(await readModel(backbone), structure, { maps, base: true });
+    const isFloat = input.dataType === FLOAT;
+    const model = isFloat ? tapped : withFloatPixels(tapped, structure);
+    const pixels = isFloat ? input.name : FLOAT_PIXELS;
     const thread = new SessionThread();
     try {
       const session = await thread.open(encodeModel(model), threads);
-      return new FrozenVit(backbone, maps, thread, session, backbone.structure.input.batch ?? batch);
+      return new FrozenVit(backbone, maps, thread, session, pixels, input.batch ?? batch);
     } catch (error) {
       await thread.close();
-      throw new Failure(
-        'backbone',
-        `onnxruntime cannot run backbone ${backbone.name}: ${error instanceof Error ? error.message : String(error)}`,
-        { cause: error },
-      );
+      throw cannotRun(backbone, error);
     }
   }
 
@@ -62,12 +67,14 @@ export class FrozenVit {
     const size = 3 * imageHeight * imageWidth;
     const padded = pixels.length === rows * size ? pixels : pad(pixels.subarray(0, count * size), rows * size);
     const feeds: Record<string, SentTensor> = {
-      [input.name]: { storage: 'float32', shape: [rows, 3, imageHeight, imageWidth], data: padded },
+      [this.pixels]: { storage: 'float32', shape: [rows, 3, imageHeight, imageWidth], data: padded },
     };
     this.maps.forEach((map, index) => {
       feeds[mapValues(map).scale] = { storage: 'float32', shape: [], data: Float32Array.of(scales[index]!) };
     });
-    const outputs = await this.session.run(feeds);
+    const outputs = await this.session.run(feeds).catch((error: unknown) => {
+      throw cannotRun(this.backbone, error);
+    });
     const { tokens, width } = this.backbone.structure;
     const floats = (name: string, each: number) => (outputs[name]!.data as Float32Array).subarray(0, count * each);
     return {
@@ -84,6 +91,25 @@ export class FrozenVit {
     };
   }
 
+  /**
+   * As `run`, and again with larger scales as long as a map's values exceed `headroom`.
+   * @returns the batch with the scales that it was run with at last; `scales` itself where they did
+   * @throws Failure `non-finite`
+   */
+  async runFitting(
+    pixels: Float32Array,
+    count: number,
+    scales: readonly number[],
+    headroom: number,
+  ): Promise<{ batch: TappedBatch; scales: readonly number[] }> {
+    for (let fitting = scales; ;) {
+      const batch = await this.run(pixels, count, fitting);
+      const raised = raiseScales(batch, fitting, this.maps, headroom);
+      if (!raised) return { batch, scales: fitting };
+      fitting = raised;
+    }
+  }
+
   async close(): Promise<void> {
     await this.thread.close();
   }
@@ -93,4 +119,14 @@ function pad(values: Float32Array, length: number): Float32Array {
   const padded = new Float32Array(length);
   padded.set(values);
   return padded;
+}
+
+function cannotRun({ name }: Backbone, error: unknown): Failure {
+  const words = error instanceof Error ? error.message : String(error);
+  const line = words.split('\n', 1)[0]!.trim().replace(/\.$/, '');
+  return new Failure(
+    'backbone',
+    `onnxruntime cannot run backbone ${name} (${line}): export it again, as float32 with opset 17, and add it under another name.`,
+    { cause: error },
+  );
 }

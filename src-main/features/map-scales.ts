@@ -4,7 +4,9 @@ import { fromHalf } from '../engine/half.ts';
 import type { TappedBatch } from './frozen-vit.ts';
 
 /** Largest magnitude that a map's first batch may show: an eighth of what half precision holds, as later images may differ. */
-const HEADROOM = 8192;
+export const HEADROOM = 8192;
+/** Largest finite half-precision number. */
+export const LARGEST_HALF = 65504;
 /** A map whose values still overflow when divided by this is not a feature map but a broken model. */
 const LARGEST_SCALE = 2 ** 40;
 
@@ -19,9 +21,9 @@ export function largestHalf(halves: Uint16Array): number {
 }
 
 /**
- * Scales for a batch that was run with `scales`: those that were too small, raised by a power of two.
+ * Scales for a batch that was run with `scales`: those whose maps exceed `headroom`, raised by a power of two.
  * @returns undefined when all fit
- * @throws Failure `non-finite` for a map that no scale makes finite.
+ * @throws Failure `non-finite` for a map that no scale makes finite, and for base vectors that are not.
  */
 export function raiseScales(
   batch: TappedBatch,
@@ -33,12 +35,18 @@ export function raiseScales(
     const largest = largestHalf(batch.maps[index]!.map);
     if (largest <= headroom) return scale;
     const factor = Number.isFinite(largest) ? 2 ** Math.ceil(Math.log2(largest / headroom)) : 16;
-    if (scale * factor > LARGEST_SCALE)
-      throw new Failure(
-        'non-finite',
-        `The backbone's feature map ${mapName(maps[index]!)} is not finite: the model is damaged or not made for this preprocessing.`,
-      );
+    if (scale * factor > LARGEST_SCALE) throw notFinite(`feature map ${mapName(maps[index]!)}`);
     return scale * factor;
   });
+  if (![batch.baseMean, batch.baseCls ?? []].every(isFinite)) throw notFinite('last block output');
   return next.some((scale, index) => scale !== scales[index]) ? next : undefined;
+}
+
+const isFinite = (values: ArrayLike<number>): boolean => Array.prototype.every.call(values, Number.isFinite);
+
+function notFinite(what: string): Failure {
+  return new Failure(
+    'non-finite',
+    `The backbone's ${what} is not finite: the model is damaged or not made for this preprocessing.`,
+  );
 }

@@ -10,6 +10,7 @@ import {
   readFully,
   readSafetensorsHeader,
   tensorBytes,
+  writeFully,
   type SafetensorsDtype,
   type TensorEntry,
   type TensorPlace,
@@ -22,13 +23,19 @@ import {
  */
 
 const CRC = 'crc32';
-const HEADER_RESERVE = 8192;
+/** Bytes of every file's header, padding included. */
+export const HEADER_RESERVE = 8192;
 
 export interface RowTensor {
   name: string;
   dtype: SafetensorsDtype;
   /** Shape of one row. */
   shape: readonly number[];
+}
+
+/** Bytes that a row file takes for each row, checksums included. */
+export function rowBytesOf(tensors: readonly RowTensor[]): number {
+  return tensors.reduce((sum, tensor) => sum + tensorBytes(tensor) + 4, 0);
 }
 
 function entriesOf(tensors: readonly RowTensor[], rows: number): [string, TensorEntry][] {
@@ -59,9 +66,14 @@ export class RowFileWriter {
   }
 
   static async create(path: string, tensors: readonly RowTensor[], rows: number): Promise<RowFileWriter> {
-    await mkdir(dirname(path), { recursive: true });
     const temporary = temporaryName(path);
-    const file = await open(temporary, 'wx');
+    let file: FileHandle;
+    try {
+      await mkdir(dirname(path), { recursive: true });
+      file = await open(temporary, 'wx');
+    } catch (error) {
+      throw diskFull(error, path);
+    }
     return new RowFileWriter(
       path,
       temporary,
@@ -83,7 +95,7 @@ export class RowFileWriter {
           this.crcs[(first + row) * this.tensors.length + column] = crc32(
             bytes.subarray(row * rowBytes, (row + 1) * rowBytes),
           );
-        await this.file.write(bytes, 0, bytes.byteLength, this.places.get(name)!.start + first * rowBytes);
+        await writeFully(this.file, bytes, this.places.get(name)!.start + first * rowBytes);
       }
     } catch (error) {
       throw diskFull(error, this.path);
@@ -103,8 +115,8 @@ export class RowFileWriter {
         },
         { reserve: HEADER_RESERVE },
       );
-      await this.file.write(table, 0, table.byteLength, this.places.get(CRC)!.start);
-      await this.file.write(header, 0, header.byteLength, 0);
+      await writeFully(this.file, table, this.places.get(CRC)!.start);
+      await writeFully(this.file, header, 0);
       await this.file.sync();
       await this.file.close();
       await rename(this.temporary, this.path);
@@ -136,7 +148,7 @@ export class RowFileReader {
     this.checked = new Uint8Array(crcs.length);
   }
 
-  /** @throws Failure `damaged-file` or `missing-file`. */
+  /** @throws Failure `damaged-features` or `missing-file`. */
   static async open(path: string): Promise<RowFileReader> {
     let file: FileHandle;
     try {
@@ -159,7 +171,8 @@ export class RowFileReader {
       return new RowFileReader(path, file, tensors, columns, crcs, rows, metadata);
     } catch (error) {
       await file.close();
-      throw error;
+      // Whatever is wrong with it as a safetensors file, what to do is the same.
+      throw error instanceof Failure ? damaged(path, error) : error;
     }
   }
 
@@ -169,7 +182,7 @@ export class RowFileReader {
     return tensorBytes({ dtype, shape: shape.slice(1) });
   }
 
-  /** Fills `target` with one row of a tensor. @throws Failure `damaged-file` when the row is not what was written. */
+  /** Fills `target` with one row of a tensor. @throws Failure `damaged-features` when the row is not what was written. */
   read(name: string, row: number, target: Uint8Array): Promise<void> {
     const { start } = this.places.get(name)!;
     // The callback form: hundreds of rows are asked for at a time, and promises of FileHandle.read cost more than the read.
@@ -194,9 +207,10 @@ export class RowFileReader {
   }
 }
 
-function damaged(path: string): Failure {
+function damaged(path: string, cause?: unknown): Failure {
   return new Failure(
     'damaged-features',
     `The feature file "${path}" is damaged: delete it, and it is extracted anew at the next start.`,
+    { cause },
   );
 }

@@ -9,8 +9,8 @@ import type { Answer, Question } from './probe.ts';
 export interface Diagnosis {
   engines: {
     compiled: Answer;
-    /** `backend` of TF.js that runs; `why` is why it is not the native library. */
-    eager: Answer & { backend: string };
+    /** Its `backend` is that of TF.js which ran; where it works, `why` is why that is not the native library. */
+    eager: Answer;
   };
   devices: Record<string, Answer>;
   decoder: Answer;
@@ -38,7 +38,7 @@ export function devicesOf(platform: NodeJS.Platform, architecture: string): stri
 /** Tries every engine and device, one after the other: some of them take the whole machine. */
 export async function diagnose(workspace: Workspace, { onProgress, signal }: TaskOptions = {}): Promise<Diagnosis> {
   const devices = devicesOf(process.platform, process.arch);
-  const total = 4 + devices.length;
+  const total = 3 + devices.length;
   let done = 0;
   const ask = async (question: Question): Promise<Answer> => {
     signal?.throwIfAborted();
@@ -49,22 +49,15 @@ export async function diagnose(workspace: Workspace, { onProgress, signal }: Tas
   };
   const compiled = await ask({ ask: 'compiled' });
   const eager = await ask({ ask: 'eager' });
-  const native = await ask({ ask: 'native-tensorflow' });
   const decoder = await ask({ ask: 'decoder' });
   const found: Record<string, Answer> = {};
   for (const device of devices) found[device] = await ask({ ask: 'device', device });
   return {
-    engines: { compiled, eager: { ...eager, backend: 'cpu', why: eager.why ?? notNative(native) } },
+    engines: { compiled, eager },
     devices: found,
     decoder,
     machine: await describeMachine(workspace),
   };
-}
-
-function notNative(native: Answer): string {
-  return native.works
-    ? `the native library is there (${native.version ?? 'unknown version'}) and is not used yet`
-    : `the native library is not used: ${native.why ?? 'it does not work'}`;
 }
 
 async function describeMachine({ root }: Workspace): Promise<Diagnosis['machine']> {

@@ -1,8 +1,10 @@
 /** The other side of probe.ts: answers one question and ends. It may crash; that is what it is for. */
-import { matMul, relu, version_core, type Tensor } from '@tensorflow/tfjs-core';
+import { getBackend, matMul, relu, version_core, type Tensor } from '@tensorflow/tfjs-core';
 import * as ort from 'onnxruntime-node';
-import type { Engine } from '../engine/program.ts';
+import { loadNativeTensorflow } from '../engine/native-tensorflow.ts';
 import { DataType, encodeModel, model, node, valueInfo } from '../engine/onnx/model.ts';
+import { openEngine } from '../engine/open-engine.ts';
+import type { Engine } from '../engine/program.ts';
 import { explainDevice, oneLine, questionSchema } from './probe.ts';
 import type { Answer, Question } from './probe.ts';
 
@@ -14,16 +16,11 @@ process.send?.(answer, () => process.exit(0));
 async function ask(question: Question): Promise<Answer> {
   switch (question.ask) {
     case 'compiled': {
-      const { CompiledEngine } = await import('../engine/compiled.ts');
       const { ORT_VERSION } = await import('../engine/session.ts');
-      return { ...(await tryEngine(new CompiledEngine({ threads: 1 }))), version: ORT_VERSION };
+      return { ...(await tryEngine(await openEngine('compiled', 1))), version: ORT_VERSION };
     }
-    case 'eager': {
-      const { EagerEngine } = await import('../engine/eager.ts');
-      return { ...(await tryEngine(new EagerEngine())), version: version_core };
-    }
-    case 'native-tensorflow':
-      return loadNativeTensorFlow();
+    case 'eager':
+      return tryEager();
     case 'decoder':
       return tryDecoder();
     case 'device':
@@ -44,6 +41,14 @@ async function tryEngine(engine: Engine): Promise<Answer> {
   const { z } = await executable.run({ x: Float32Array.of(1, 2, 3, 4), y: Float32Array.of(1, 0, 0, -1) });
   await executable.dispose();
   return checked(z);
+}
+
+/** On the backend that training would take, which a user may add: TF.js's native library is no dependency. */
+async function tryEager(): Promise<Answer> {
+  const answer = await tryEngine(await openEngine('eager', 1));
+  const { why } = await loadNativeTensorflow();
+  const notNative = why === undefined ? {} : { why: `the native library is not used: ${oneLine(why)}` };
+  return { ...notNative, ...answer, version: version_core, backend: getBackend() };
 }
 
 function checked(z: ArrayLike<number> | undefined): Answer {
@@ -72,21 +77,6 @@ async function tryDevice(device: string): Promise<Answer> {
     y: new ort.Tensor('float32', Float32Array.of(1, 0, 0, -1), [2, 2]),
   });
   return checked(z?.data as Float32Array);
-}
-
-/** TF.js's native library is no dependency: a user may add it. */
-async function loadNativeTensorFlow(): Promise<Answer> {
-  for (const name of ['@tensorflow/tfjs-node-gpu', '@tensorflow/tfjs-node']) {
-    try {
-      const library = (await import(name)) as { version?: Record<string, string> };
-      return { works: true, version: `${name} ${library.version?.['tfjs-node'] ?? ''}`.trim() };
-    } catch (error) {
-      const missing = error instanceof Error && 'code' in error && error.code === 'ERR_MODULE_NOT_FOUND';
-      if (!missing)
-        return { works: false, why: `${name} is installed and cannot be loaded: ${oneLine(String(error))}` };
-    }
-  }
-  return { works: false, why: 'neither @tensorflow/tfjs-node-gpu nor @tensorflow/tfjs-node is installed' };
 }
 
 /** Paints and reads back one pixel. */

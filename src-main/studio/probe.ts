@@ -7,7 +7,6 @@ import { forkEntry } from '../base/fork-entry.ts';
 export const questionSchema = z.discriminatedUnion('ask', [
   z.object({ ask: z.literal('compiled') }),
   z.object({ ask: z.literal('eager') }),
-  z.object({ ask: z.literal('native-tensorflow') }),
   z.object({ ask: z.literal('decoder') }),
   z.object({ ask: z.literal('device'), device: z.string() }),
 ]);
@@ -15,9 +14,11 @@ export type Question = z.infer<typeof questionSchema>;
 
 export const answerSchema = z.object({
   works: z.boolean(),
-  /** Why it does not, as the library says it, in one line. */
+  /** Why it does not, or not on the better backend, as the library says it, in one line. */
   why: z.string().optional(),
   version: z.string().optional(),
+  /** Of the eager engine: the TF.js backend that it ran on. */
+  backend: z.string().optional(),
 });
 export type Answer = z.infer<typeof answerSchema>;
 

@@ -191,6 +191,15 @@ export async function readFully(file: FileHandle, target: Uint8Array, position: 
   }
 }
 
+/** Writes all of `data` to the file from `position` on: one write may take less than it is given. */
+export async function writeFully(file: Pick<FileHandle, 'write'>, data: Uint8Array, position: number): Promise<void> {
+  let done = 0;
+  while (done < data.byteLength) {
+    const length = Math.min(data.byteLength - done, 1 << 30);
+    done += (await file.write(data, done, length, position + done)).bytesWritten;
+  }
+}
+
 /**
  * Reads a whole file. The tensors' `data` are views of one buffer, each aligned to its element type (a tensor that a
  * foreign writer left unaligned is copied).

@@ -18,7 +18,7 @@ function describe({ engines, devices, decoder, machine }: Diagnosis): string {
   const { compiled, eager } = engines;
   const parts: [string, { works: boolean; why?: string; version?: string }, string][] = [
     ['engine compiled', compiled, 'onnxruntime '],
-    ['engine eager', eager, `TensorFlow.js, ${eager.backend} backend, `],
+    ['engine eager', eager, `TensorFlow.js, ${eager.backend ?? 'no'} backend, `],
     ...Object.entries(devices).map(([name, device]): [string, typeof device, string] => [`device ${name}`, device, '']),
     ['image decoder', decoder, ''],
   ];
