@@ -1,0 +1,33 @@
+import { statfs } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { Failure } from '../base/failure.ts';
+import { errorCode } from '../workspace/atomic.ts';
+
+/**
+ * Checks that what is about to be written fits on the disk, before hours go into it.
+ * @throws Failure `disk-full`, saying how much is needed and how much is free
+ */
+export async function checkSpace(folder: string, neededBytes: number): Promise<void> {
+  const freeBytes = await freeSpace(folder);
+  if (neededBytes <= freeBytes) return;
+  throw new Failure(
+    'disk-full',
+    `The features need ${megabytes(neededBytes)} and the disk of "${folder}" has ${megabytes(freeBytes)} free: free some space, use fewer images, or put the workspace elsewhere with --workspace.`,
+  );
+}
+
+/** Bytes that may still be written to the disk of a folder, which need not exist yet. */
+async function freeSpace(folder: string): Promise<number> {
+  try {
+    const { bavail, bsize } = await statfs(folder);
+    return bavail * bsize;
+  } catch (error) {
+    const parent = dirname(folder);
+    if (errorCode(error) === 'ENOENT' && parent !== folder) return freeSpace(parent);
+    // A system that does not say may have room; the writing itself finds out.
+    return Infinity;
+  }
+}
+
+const megabytes = (bytes: number): string =>
+  `${(bytes / 1e6).toLocaleString('en-US', { maximumFractionDigits: 1 })} MB`;

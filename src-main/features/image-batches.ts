@@ -1,0 +1,71 @@
+import { Failure } from '../base/failure.ts';
+import type { Preprocessing } from '../backbone/preprocessing.ts';
+import type { Decoder } from '../data/decode/decoder.ts';
+import { normalizePixels } from './pixels.ts';
+
+/** Some consecutive images of a list, as pixels. */
+export interface ImageBatch {
+  /** Place of the first one in the list. */
+  first: number;
+  count: number;
+  /** [count, 3, height, width], normalised; zeros where an image has an error. */
+  pixels: Float32Array;
+  /** By place in the batch: why an image cannot be had. */
+  errors: ReadonlyMap<number, string>;
+}
+
+export interface ImageSource {
+  decoder: Decoder;
+  preprocessing: Preprocessing;
+  /** Images in a batch; the last one may have fewer. */
+  batch: number;
+  /** Whether an image that cannot be had is an entry of `errors`; else it ends the whole. */
+  tolerant?: boolean;
+  /** Called with the place of each image before it is read. @throws Failure where it should not be. */
+  check?: (place: number) => Promise<void>;
+  signal?: AbortSignal;
+}
+
+/** Batches that are being decoded while one is used. */
+const AHEAD = 3;
+
+/**
+ * Image files as batches of pixels, in order, the next ones being decoded while one is used.
+ * @throws Failure of the decoder or of `check` unless `tolerant`; the signal's reason
+ */
+export async function* imageBatches(paths: readonly string[], source: ImageSource): AsyncGenerator<ImageBatch> {
+  const pending: Promise<ImageBatch>[] = [];
+  let next = 0;
+  for (let done = 0; done < paths.length; done += source.batch) {
+    while (pending.length < AHEAD && next < paths.length) {
+      const batch = readBatch(paths, next, source);
+      // Seen when its turn comes; until then a failure is not unhandled.
+      batch.catch(() => undefined);
+      pending.push(batch);
+      next += source.batch;
+    }
+    const batch = await pending.shift()!;
+    source.signal?.throwIfAborted();
+    yield batch;
+  }
+}
+
+async function readBatch(paths: readonly string[], first: number, source: ImageSource): Promise<ImageBatch> {
+  const { decoder, preprocessing, batch, tolerant, check } = source;
+  const size = 3 * preprocessing.width * preprocessing.height;
+  const some = paths.slice(first, first + batch);
+  const pixels = new Float32Array(some.length * size);
+  const errors = new Map<number, string>();
+  await Promise.all(
+    some.map(async (path, index) => {
+      try {
+        await check?.(first + index);
+        normalizePixels(await decoder.decode(path, preprocessing), preprocessing, pixels, index * size);
+      } catch (error) {
+        if (!tolerant || !(error instanceof Failure) || error.code !== 'image') throw error;
+        errors.set(index, error.message);
+      }
+    }),
+  );
+  return { first, count: some.length, pixels, errors };
+}
