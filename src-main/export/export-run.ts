@@ -63,7 +63,8 @@ interface ExportSource extends OpenedRun {
 
 /**
  * Exports a run's best parameters as ONNX models, after both have been run beside the app's own predictions on up to
- * `images` images, taken at even steps from val, else from train: lists are often sorted by class. Nothing is written unless they agree.
+ * `images` images, taken at even steps from val, else from train: lists are often sorted by class. Nothing is written
+ * unless they agree.
  * @throws Failure `bad-out`, `no-dataset`, `export-parity`, and those of `openRun`, `mergedModel` and `extractFeatures`.
  */
 export async function exportRun(

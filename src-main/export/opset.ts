@@ -1,3 +1,4 @@
+import { opsetOf } from '../backbone/opset.ts';
 import { Failure } from '../base/failure.ts';
 import { OPSET } from '../engine/onnx/model.ts';
 import type { GraphProto, ModelProto } from '../engine/onnx/onnx_pb.ts';
@@ -8,11 +9,6 @@ import type { GraphProto, ModelProto } from '../engine/onnx/onnx_pb.ts';
  * (Reshape's allowzero, Shape's start and end, layout of the RNNs, reduction of the scatters): ONNX's Changelog.md.
  */
 const CHANGED_AT: Readonly<Record<string, number>> = { BatchNormalization: 14, RoiAlign: 16 };
-
-/** Version of ONNX's own operators that a model is written for; 0 when it does not say. */
-export function opsetOf(model: ModelProto): number {
-  return Number(model.opsetImport.find(({ domain }) => domain === '' || domain === 'ai.onnx')?.version ?? 0);
-}
 
 /**
  * The opset at which a model can be joined with a traced adaptor, which needs LayerNormalization: 17, or the model's own

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import sharp from 'sharp';
@@ -15,7 +15,7 @@ import { importDataset } from '../../src-main/data/import.ts';
 import { writeOrientationSet } from '../../src-main/data/sample/orientation.ts';
 import { createSession } from '../../src-main/engine/session.ts';
 import { decodeModel } from '../../src-main/engine/onnx/model.ts';
-import { exportRun } from '../../src-main/export/export-run.ts';
+import { exportRun, type ExportRequest } from '../../src-main/export/export-run.ts';
 import type { Network } from '../../src-main/methods/network.ts';
 import { buildNetwork } from '../../src-main/training/build-network.ts';
 import { writeParameters } from '../../src-main/training/checkpoint.ts';
@@ -48,6 +48,8 @@ interface Stage {
 
 let base: string;
 let stage: Stage;
+/** When the pictures were written, in seconds. */
+const WRITTEN = 1.6e9;
 
 beforeAll(async () => {
   base = await mkdtemp(join(tmpdir(), 'export-run-'));
@@ -55,6 +57,8 @@ beforeAll(async () => {
   await writeFile(file, writePlainVit({ size: 32, width: 24, blocks: 4, heads: 2 }));
   const source = join(base, 'hearts');
   await writeOrientationSet(source, { train: 32, val: 20, test: 16 });
+  // Whole seconds, which can be put back.
+  for (const name of await readdir(source, { recursive: true })) await utimes(join(source, name), WRITTEN, WRITTEN);
   stage = await setStage('small', file, source);
 });
 afterAll(() => rm(base, { recursive: true }));
@@ -161,7 +165,7 @@ describe.skipIf(!existsSync(vitTiny) || !existsSync(signs))('exporting from ViT-
 });
 
 describe('an export that cannot be', () => {
-  const refused = (request: { run: string; out: string }) => expect(exportRun(stage.workspace, request)).rejects;
+  const refused = (request: ExportRequest) => expect(exportRun(stage.workspace, request)).rejects;
 
   it('is refused: no such run, no parameters yet, another backbone', async () => {
     const out = join(base, 'out', 'never');
@@ -173,23 +177,48 @@ describe('an export that cannot be', () => {
     await refused({ run: 'elsewhere', out }).toMatchObject({ code: 'backbone-changed' });
   });
 
-  it('writes nothing when the exported model disagrees with the app: a picture that changed behind its back', async () => {
-    await writeRun(stage, 'changed', choices[1]!);
-    const out = join(base, 'out', 'changed');
-    const path = imagePath(stage.dataset, imagesOf(stage.dataset, 'val')[4]!);
-    const before = await readFile(path);
-    await writeFile(
-      path,
-      await sharp({ create: { width: 9, height: 9, channels: 3, background: 'red' } })
-        .png()
-        .toBuffer(),
-    );
-    try {
-      await refused({ run: 'changed', out }).toMatchObject({ code: 'export-parity' });
-    } finally {
-      await writeFile(path, before);
+  describe('because a picture changed', () => {
+    /** Puts another picture in a val picture's place for as long as `use` takes. */
+    async function withOtherPicture(place: number, bytes: Buffer, use: () => Promise<void>): Promise<void> {
+      const path = imagePath(stage.dataset, imagesOf(stage.dataset, 'val')[place]!);
+      const before = await readFile(path);
+      await writeFile(path, Buffer.concat([bytes, Buffer.alloc(Math.max(0, before.length - bytes.length))]));
+      await utimes(path, WRITTEN, WRITTEN);
+      try {
+        await use();
+      } finally {
+        await writeFile(path, before);
+        await utimes(path, WRITTEN, WRITTEN);
+      }
     }
-    expect(await readdir(out)).toEqual([]);
+    const picture = (size: number) =>
+      sharp({ create: { width: size, height: size, channels: 3, background: 'red' } })
+        .png({ compressionLevel: size < 100 ? 9 : 0 })
+        .toBuffer();
+
+    it('writes nothing when that shows', async () => {
+      await writeRun(stage, 'changed', choices[1]!);
+      const out = join(base, 'out', 'changed');
+      await withOtherPicture(4, await picture(200), () =>
+        refused({ run: 'changed', out }).toMatchObject({ code: 'image-changed' }),
+      );
+      expect(await readdir(out)).toEqual([]);
+    });
+
+    it('writes nothing when the exported model disagrees with the app, on pictures from all over the list', async () => {
+      await writeRun(stage, 'disagrees', choices[1]!);
+      const out = join(base, 'out', 'disagrees');
+      const small = await picture(9);
+      // Of 20 images every fourth is compared on: the fourth-last, not the one before it.
+      await withOtherPicture(16, small, () =>
+        refused({ run: 'disagrees', out, images: 5 }).toMatchObject({ code: 'export-parity' }),
+      );
+      expect(await readdir(out)).toEqual([]);
+      await withOtherPicture(15, small, async () => {
+        const { parity } = await exportRun(stage.workspace, { run: 'disagrees', out, images: 5 });
+        expect(parity.images).toBe(5);
+      });
+    });
   });
 
   it('stops when asked to', async () => {

@@ -1,0 +1,25 @@
+import { Failure } from '../base/failure.ts';
+import { imagesOf, type Dataset, type DatasetImage, type SplitName } from '../data/dataset.ts';
+import { stratifiedSubset } from '../data/limit.ts';
+import type { Settings } from './settings.ts';
+
+/** The images that a run reads, by split and in the dataset's order: under these lists their features are cached. */
+export type SplitImages = Record<SplitName, DatasetImage[]>;
+
+/**
+ * @param noTest leaves the test split unread
+ * @throws Failure `dataset` where there is nothing to train on
+ */
+export function splitImages(
+  dataset: Dataset,
+  { limit, seed }: Pick<Settings, 'limit' | 'seed'>,
+  noTest = false,
+): SplitImages {
+  const all = imagesOf(dataset, 'train');
+  if (all.length === 0) throw new Failure('dataset', `Dataset ${dataset.name} has no training images.`);
+  return {
+    train: limit === null ? all : stratifiedSubset(all, limit, seed),
+    val: imagesOf(dataset, 'val'),
+    test: noTest ? [] : imagesOf(dataset, 'test'),
+  };
+}
