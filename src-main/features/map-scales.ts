@@ -31,6 +31,8 @@ export function raiseScales(
   maps: readonly MapRequest[],
   headroom = HEADROOM,
 ): number[] | undefined {
+  // What is not a number in one block stays so in all that follow, and no scale helps.
+  if (![batch.baseMean, batch.baseCls ?? []].every(isFinite)) throw notFinite('output');
   const next = scales.map((scale, index) => {
     const largest = largestHalf(batch.maps[index]!.map);
     if (largest <= headroom) return scale;
@@ -38,7 +40,6 @@ export function raiseScales(
     if (scale * factor > LARGEST_SCALE) throw notFinite(`feature map ${mapName(maps[index]!)}`);
     return scale * factor;
   });
-  if (![batch.baseMean, batch.baseCls ?? []].every(isFinite)) throw notFinite('last block output');
   return next.some((scale, index) => scale !== scales[index]) ? next : undefined;
 }
 

@@ -40,7 +40,7 @@ describe('scales', () => {
 
   it('do not help where the base vectors are not finite', () => {
     const spoilt = { ...batch([1], [1]), baseMean: Float32Array.of(0, NaN) };
-    expect(() => raiseScales(spoilt, [1, 1], maps)).toThrow("The backbone's last block output is not finite");
+    expect(() => raiseScales(spoilt, [1, 1], maps)).toThrow("The backbone's output is not finite");
     expect(raiseScales({ ...batch([1], [1]), baseCls: undefined }, [1, 1], maps)).toBeUndefined();
   });
 
