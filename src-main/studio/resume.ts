@@ -9,6 +9,8 @@ import type { TrainRequest } from './train.ts';
 /** A request as far as the user has made it: a run that goes on knows the rest. */
 export type PartialTrainRequest = Partial<Omit<TrainRequest, 'settings'>> & { settings: Partial<SettingsChoice> };
 
+type Value = Settings[keyof Settings];
+
 /**
  * The whole request that goes on with a run of which the id was given.
  * @param given what was said besides the run; settings that were left out are undefined
@@ -40,8 +42,9 @@ export async function requestToResume(
  */
 export function checkAgainstRun(config: RunConfig, given: PartialTrainRequest): void {
   const { run, settings, engine, device, threads } = config;
-  const told: [string, unknown, unknown][] = [
-    ...Object.entries(given.settings).map(([name, value]): [string, unknown, unknown] => [
+  type Told = [name: string, asked: Value | undefined, kept: Value];
+  const told: Told[] = [
+    ...Object.entries(given.settings).map(([name, value]): Told => [
       settingInWords(name),
       value,
       settings[name as keyof Settings],

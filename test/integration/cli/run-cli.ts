@@ -12,17 +12,27 @@ export interface Ended {
   json: unknown;
 }
 
-/** Runs the real command in a process of its own. `onStart` may send it signals. */
-export function runCli(
-  args: readonly string[],
-  { cwd, env, onStart }: { cwd?: string; env?: NodeJS.ProcessEnv; onStart?: (child: ChildProcess) => void } = {},
-): Promise<Ended> {
+export interface HowToRun {
+  cwd?: string;
+  env?: NodeJS.ProcessEnv;
+  /** A file to write to, by its descriptor; a pipe that is read when left out. */
+  stdout?: number;
+  /** May send it signals, or close its pipes. */
+  onStart?: (child: ChildProcess) => void;
+}
+
+/** Runs the real command in a process of its own. */
+export function runCli(args: readonly string[], { cwd, env, stdout: file, onStart }: HowToRun = {}): Promise<Ended> {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [launcher, ...args], { cwd, env: { ...process.env, ...env } });
+    const child = spawn(process.execPath, [launcher, ...args], {
+      cwd,
+      env: { ...process.env, ...env },
+      stdio: ['ignore', file ?? 'pipe', 'pipe'],
+    });
     let stdout = '';
     let stderr = '';
-    child.stdout.on('data', (chunk: Buffer) => (stdout += chunk.toString()));
-    child.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()));
+    child.stdout?.on('data', (chunk: Buffer) => (stdout += chunk.toString()));
+    child.stderr?.on('data', (chunk: Buffer) => (stderr += chunk.toString()));
     child.on('error', reject);
     child.on('close', (code) => resolve({ code, stdout, stderr, json: lastLine(stdout) }));
     onStart?.(child);
