@@ -182,9 +182,11 @@ async function writeList(job: ListJob, scales: readonly number[]): Promise<void>
       report(first + count);
     }
     const provenance = provenanceOf(job);
-    for (const { map, file } of files.maps)
-      await file.finish({ ...provenance, map: mapName(map), scale: String(scales[places.get(mapName(map))!]!) });
-    await files.base?.finish(provenance);
+    for (const { map, file } of files.maps) {
+      const scale = String(scales[places.get(mapName(map))!]!);
+      await finish(file, join(gap.folder, mapFileName(map)), { ...provenance, map: mapName(map), scale });
+    }
+    if (files.base) await finish(files.base, join(gap.folder, BASE_FILE), provenance);
     const { preprocessing } = job.backbone;
     const about = { ...provenance, images: gap.images.length, source: job.source, preprocessing };
     await writeFileAtomic(join(gap.folder, 'about.json'), `${JSON.stringify(about, null, 2)}\n`);
@@ -193,6 +195,12 @@ async function writeList(job: ListJob, scales: readonly number[]): Promise<void>
     await files.base?.abandon();
     throw error;
   }
+}
+
+/** Keeps a file that another process has finished meanwhile: something may already be reading it. */
+async function finish(file: RowFileWriter, path: string, metadata: Record<string, string>): Promise<void> {
+  if (await exists(path)) await file.abandon();
+  else await file.finish(metadata);
 }
 
 /** Opens them one by one into `files`, so that those that were opened can be abandoned when one fails. */

@@ -205,6 +205,15 @@ describe('the cache', () => {
     expect(about).toMatchObject({ backbone: 'small', backbone_sha256: backbone.sha256, threads: '1', images: 12 });
   });
 
+  it('is filled by two at once without harm', async () => {
+    const backbone = await add(plain);
+    const [one, two] = await Promise.all([1, 2].map(() => extractFeatures(workspace, request(backbone))));
+    expect(one!.sets).toEqual(two!.sets);
+    const [set] = one!.sets as [FeatureSet];
+    expect(await filesOf(set)).toEqual(['P1_1.safetensors', 'P1_2.safetensors', 'about.json', 'base.safetensors']);
+    for (let row = 0; row < images.length; row++) await readRow(set, last[1]!, row);
+  });
+
   it('takes the bytes an image that the studio says', async () => {
     const { sets } = await extractFeatures(workspace, request(await add(plain)));
     const [set] = sets as [FeatureSet];
