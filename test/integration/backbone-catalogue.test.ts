@@ -9,6 +9,7 @@ import {
   listBackbones,
   loadBackbone,
   readModel,
+  surveyBackbones,
 } from '../../src-main/backbone/catalogue.ts';
 import { findBlocks } from '../../src-main/backbone/find-blocks.ts';
 import { writePlainVit } from '../../src-main/backbone/plain-vit.ts';
@@ -104,6 +105,21 @@ describe('the catalogue of backbones', () => {
     expect(await listBackbones(workspace)).toEqual([]);
     const added = await addBackbone(workspace, file);
     expect(findBlocks(await readModel(added))).toEqual(added.structure);
+  });
+
+  it('lists and adds beside a damaged entry, and says what is wrong with that one', async () => {
+    const whole = await addBackbone(workspace, file);
+    const path = join(workspace.backbone('broken'), 'backbone.json');
+    await mkdir(workspace.backbone('broken'));
+    await writeFile(path, '{"format": 1}');
+    expect(await listBackbones(workspace)).toEqual([whole]);
+    expect(await surveyBackbones(workspace)).toEqual({
+      backbones: [whole],
+      damaged: [{ name: 'broken', message: expect.stringContaining(`"${path}" is damaged`) as string }],
+    });
+    const other = join(folder, 'other.onnx');
+    await writeFile(other, writePlainVit({ ...small, seed: 9 }));
+    expect((await addBackbone(workspace, other)).name).toBe('other');
   });
 
   it('notices files that were damaged', async () => {
