@@ -9,7 +9,7 @@ import type { TrainRequest } from './train.ts';
 /** A request as far as the user has made it: a run that goes on knows the rest. */
 export type PartialTrainRequest = Partial<Omit<TrainRequest, 'settings'>> & { settings: Partial<SettingsChoice> };
 
-type Value = Settings[keyof Settings];
+type Value = string | number | null;
 
 /**
  * The whole request that goes on with a run of which the id was given.

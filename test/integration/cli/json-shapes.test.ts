@@ -1,0 +1,157 @@
+/** What scripts read: the JSON of the commands that put a run to use, key by key. */
+import { existsSync } from 'node:fs';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { z } from 'zod';
+import { writePlainVit } from '../../../src-main/backbone/plain-vit.ts';
+import { orientationNames, writeOrientationSet } from '../../../src-main/data/sample/orientation.ts';
+import { runCli } from './run-cli.ts';
+
+const fraction = z.number().min(0).max(1);
+const amount = z.number().nonnegative();
+const score = z.strictObject({ top1: fraction, macro: fraction });
+
+const trainAnswer = z.strictObject({
+  run: z.string(),
+  method: z.literal('last'),
+  parameters: z.int().positive(),
+  headParameters: z.int().positive(),
+  epochs: z.int(),
+  loss: amount,
+  val: score,
+  test: score,
+  seconds: z.strictObject({ extract: amount, train: amount, total: amount }),
+  peakRssBytes: z.strictObject({ trainer: z.int().positive(), vit: z.int().positive() }),
+  featureBytesPerImage: z.int().positive(),
+  engine: z.literal('compiled'),
+  device: z.literal('cpu'),
+  settings: z.record(z.string(), z.unknown()),
+  // More than was promised.
+  dataset: z.literal('hearts'),
+  backbone: z.literal('vit'),
+  bestEpoch: z.int().positive(),
+});
+
+const evaluation = z.strictObject({
+  run: z.string(),
+  split: z.enum(['train', 'val', 'test']),
+  top1: fraction,
+  macro: fraction,
+  perClass: z.array(
+    z.strictObject({ class: z.string(), images: z.int(), precision: fraction, recall: fraction, f1: fraction }),
+  ),
+  confusion: z.array(z.array(z.int().nonnegative())),
+  ece: fraction,
+  // More than was promised.
+  images: z.int(),
+  loss: amount,
+});
+
+const guess = z.strictObject({ label: z.string(), index: z.int(), probability: fraction });
+const predictionsAnswer = z.strictObject({
+  predictions: z.array(
+    z.union([
+      z.strictObject({ image: z.string(), label: z.string(), index: z.int(), top: z.array(guess).min(1) }),
+      z.strictObject({ image: z.string(), error: z.string().min(1) }),
+    ]),
+  ),
+});
+
+const parity = { images: z.int(), maxAbsLogit: amount, top1Changes: z.int().nonnegative() };
+const exportAnswer = z.strictObject({
+  run: z.string(),
+  files: z.array(z.string()),
+  parity: z.strictObject({
+    ...parity,
+    // More than was promised.
+    adaptor: z.strictObject(parity),
+    merged: z.strictObject(parity),
+  }),
+});
+
+const [TRAIN, VAL, TEST] = [32, 16, 12];
+
+let base: string;
+let images: string;
+let trained: z.infer<typeof trainAnswer>;
+
+const cli = (...args: string[]) => runCli(['--workspace', join(base, 'workspace'), '--json', ...args]);
+
+beforeAll(async () => {
+  base = await mkdtemp(join(tmpdir(), 'sidetune-json-'));
+  images = join(base, 'hearts');
+  await writeOrientationSet(images, { train: TRAIN, val: VAL, test: TEST, size: 24 });
+  const vit = join(base, 'vit.onnx');
+  await writeFile(vit, writePlainVit({ size: 16, patch: 4, width: 12, blocks: 2, heads: 3 }));
+  const data = ['--dataset', images, '--backbone', vit];
+  const ended = await cli('train', ...data, '--method', 'last', '--rank', '2', '--epochs', '2', '--threads', '1');
+  expect(ended.code, ended.stderr).toBe(0);
+  trained = trainAnswer.parse(ended.json);
+});
+afterAll(() => rm(base, { recursive: true }));
+
+describe('evaluate', () => {
+  it.each([
+    [[], 'test', TEST],
+    [['--split', 'val'], 'val', VAL],
+  ] as const)('%j', async (flags, split, count) => {
+    const ended = await cli('evaluate', trained.run, ...flags);
+    expect(ended.code, ended.stderr).toBe(0);
+    const found = evaluation.parse(ended.json);
+    expect(found).toMatchObject({ run: trained.run, split, images: count });
+    expect({ top1: found.top1, macro: found.macro }).toEqual(trained[split]);
+    expect(found.perClass.map((row) => row.class)).toEqual(orientationNames);
+    expect(found.confusion.map((row) => row.length)).toEqual(orientationNames.map(() => orientationNames.length));
+    const sums = found.confusion.map((row) => row.reduce((sum, each) => sum + each, 0));
+    expect(sums).toEqual(found.perClass.map((row) => row.images));
+    expect(sums.reduce((sum, each) => sum + each, 0)).toBe(count);
+  });
+});
+
+it('predict answers in the order asked, an unreadable picture with an error and 1', async () => {
+  const torn = join(base, 'torn.png');
+  await writeFile(torn, 'no picture');
+  const asked = [join(images, 'images/test-00003.png'), torn, join(images, 'images/test-00001.png')];
+  const ended = await cli('predict', trained.run, ...asked);
+  expect(ended.code).toBe(1);
+  const { predictions } = predictionsAnswer.parse(ended.json);
+  expect(predictions.map(({ image }) => image)).toEqual(asked);
+  expect(predictions.map((prediction) => 'error' in prediction)).toEqual([false, true, false]);
+  for (const prediction of predictions) {
+    if ('error' in prediction) continue;
+    const { label, index, top } = prediction;
+    expect(label).toBe(orientationNames[index]);
+    expect(top[0]).toMatchObject({ label, index });
+    const probabilities = top.map(({ probability }) => probability);
+    expect(probabilities).toEqual(probabilities.toSorted((a, b) => b - a));
+  }
+  expect((await cli('predict', trained.run, asked[0]!)).code).toBe(0);
+});
+
+it('export names its files and how far its models are from the app', async () => {
+  const out = join(base, 'out');
+  const ended = await cli('export', trained.run, '--out', out);
+  expect(ended.code, ended.stderr).toBe(0);
+  const { run, files, parity } = exportAnswer.parse(ended.json);
+  expect(run).toBe(trained.run);
+  const names = ['adaptor.onnx', 'merged.onnx', 'labels.txt', 'preprocessing.json', 'README.md'];
+  expect(files).toEqual(names.map((name) => join(out, name)));
+  expect(files.filter((file) => !existsSync(file))).toEqual([]);
+  expect(parity).toMatchObject({ images: VAL, top1Changes: 0 });
+  expect(parity.adaptor.maxAbsLogit).toBeLessThan(1e-4);
+});
+
+it('runs list prints each run as train did', async () => {
+  expect((await cli('runs', 'list')).json).toEqual({ runs: [{ ...trained, state: 'done' }] });
+});
+
+describe('demo', () => {
+  it('takes no arguments and no settings', async () => {
+    expect((await runCli(['demo', '--help'])).code).toBe(0);
+    expect(await cli('demo', 'cats')).toMatchObject({ code: 2, json: { error: { code: 'usage' } } });
+    expect(await cli('demo', '--rank', '8')).toMatchObject({ code: 2, json: { error: { code: 'usage' } } });
+    expect(existsSync(join(base, 'workspace', 'samples'))).toBe(false);
+  });
+});
