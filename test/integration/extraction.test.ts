@@ -214,6 +214,17 @@ describe('the cache', () => {
     for (let row = 0; row < images.length; row++) await readRow(set, last[1]!, row);
   });
 
+  it('is not begun where the disk has no room for it', async () => {
+    const backbone = await add(plain);
+    const { structure } = backbone;
+    const wide = { ...backbone, structure: { ...structure, tokens: 1e12 } };
+    await expect(extractFeatures(workspace, request(wide))).rejects.toMatchObject({
+      code: 'disk-full',
+      message: expect.stringMatching(/^The features need [\d,.]+ MB and the disk of/) as string,
+    });
+    expect(await readdir(workspace.root)).not.toContain('features');
+  });
+
   it('takes the bytes an image that the studio says', async () => {
     const { sets } = await extractFeatures(workspace, request(await add(plain)));
     const [set] = sets as [FeatureSet];
