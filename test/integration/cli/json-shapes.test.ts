@@ -15,22 +15,22 @@ const score = z.strictObject({ top1: fraction, macro: fraction });
 
 const trainAnswer = z.strictObject({
   run: z.string(),
-  method: z.literal('last'),
-  parameters: z.int().positive(),
+  method: z.enum(['linear', 'miet', 'last']),
+  parameters: z.int().nonnegative(),
   headParameters: z.int().positive(),
   epochs: z.int(),
   loss: amount,
   val: score,
-  test: score,
+  test: score.nullable(),
   seconds: z.strictObject({ extract: amount, train: amount, total: amount }),
-  peakRssBytes: z.strictObject({ trainer: z.int().positive(), vit: z.int().positive() }),
+  peakRssBytes: z.strictObject({ trainer: z.int().positive(), vit: z.int().positive().nullable() }),
   featureBytesPerImage: z.int().positive(),
   engine: z.literal('compiled'),
   device: z.literal('cpu'),
   settings: z.record(z.string(), z.unknown()),
   // More than was promised.
-  dataset: z.literal('hearts'),
-  backbone: z.literal('vit'),
+  dataset: z.string(),
+  backbone: z.string(),
   bestEpoch: z.int().positive(),
 });
 
@@ -71,6 +71,10 @@ const exportAnswer = z.strictObject({
   }),
 });
 
+const demoAnswer = z.strictObject({ runs: z.array(trainAnswer), export: exportAnswer });
+
+const smallVit = () => writePlainVit({ size: 16, patch: 4, width: 12, blocks: 2, heads: 3 });
+
 const [TRAIN, VAL, TEST] = [32, 16, 12];
 
 let base: string;
@@ -84,11 +88,13 @@ beforeAll(async () => {
   images = join(base, 'hearts');
   await writeOrientationSet(images, { train: TRAIN, val: VAL, test: TEST, size: 24 });
   const vit = join(base, 'vit.onnx');
-  await writeFile(vit, writePlainVit({ size: 16, patch: 4, width: 12, blocks: 2, heads: 3 }));
+  await writeFile(vit, smallVit());
   const data = ['--dataset', images, '--backbone', vit];
   const ended = await cli('train', ...data, '--method', 'last', '--rank', '2', '--epochs', '2', '--threads', '1');
   expect(ended.code, ended.stderr).toBe(0);
   trained = trainAnswer.parse(ended.json);
+  expect(trained).toMatchObject({ method: 'last', dataset: 'hearts', backbone: 'vit', epochs: 2 });
+  expect(trained.parameters).toBeGreaterThan(0);
 });
 afterAll(() => rm(base, { recursive: true }));
 
@@ -153,5 +159,19 @@ describe('demo', () => {
     expect(await cli('demo', 'cats')).toMatchObject({ code: 2, json: { error: { code: 'usage' } } });
     expect(await cli('demo', '--rank', '8')).toMatchObject({ code: 2, json: { error: { code: 'usage' } } });
     expect(existsSync(join(base, 'workspace', 'samples'))).toBe(false);
+  });
+
+  it('shows linear, MIET and LAST, all on what one pass of the ViT gave, and an export', async () => {
+    // Smaller samples than its own, where it looks for those that it has made before.
+    const samples = join(base, 'demo', 'samples');
+    await writeOrientationSet(join(samples, 'orientation'), { train: 16, val: 16, test: 0, size: 24 });
+    await writeFile(join(samples, 'plain_vit_random.onnx'), smallVit());
+    const ended = await runCli(['--workspace', join(base, 'demo'), 'demo', '--json']);
+    expect(ended.code, ended.stderr).toBe(0);
+    const { runs, export: exported } = demoAnswer.parse(ended.json);
+    expect(runs.map(({ method }) => method)).toEqual(['linear', 'miet', 'last']);
+    expect(runs.map(({ seconds }) => seconds.extract > 0)).toEqual([false, false, true]);
+    expect(exported.run).toBe(runs[2]!.run);
+    expect(ended.stderr).toContain('a small ViT with random weights: its features are worth what random ones are.');
   });
 });
