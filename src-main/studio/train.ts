@@ -5,8 +5,7 @@ import { Failure } from '../base/failure.ts';
 import type { TaskOptions } from '../base/progress.ts';
 import type { Backbone } from '../backbone/catalogue.ts';
 import { mapName } from '../backbone/surgery.ts';
-import { contentHash, imagesOf, type Dataset, type DatasetImage } from '../data/dataset.ts';
-import { stratifiedSubset } from '../data/limit.ts';
+import { contentHash, type Dataset, type DatasetImage } from '../data/dataset.ts';
 import { extractFeatures } from '../features/extract.ts';
 import { featureBytesPerImage, type FeatureSet } from '../features/feature-set.ts';
 import type { Network, StepForm } from '../methods/network.ts';
@@ -28,8 +27,10 @@ import {
   type RunResult,
 } from '../training/run-folder.ts';
 import { completeSettings, type Settings, type SettingsChoice } from '../training/settings.ts';
+import { splitImages, type SplitImages } from '../training/split-images.ts';
 import { trainInProcess } from '../training/start-trainer.ts';
 import { isHeld, takeLock } from '../workspace/lock.ts';
+import { sweepTemporaries } from '../workspace/sweep.ts';
 import type { Workspace } from '../workspace/workspace.ts';
 import { resolveBackbone } from './backbones.ts';
 import { resolveDataset } from './datasets.ts';
@@ -52,18 +53,12 @@ export interface TrainRequest {
 
 export type TrainOptions = TaskOptions & { onEpoch?: (epoch: EpochMetrics, epochs: number) => void };
 
-interface Splits {
-  train: DatasetImage[];
-  val: DatasetImage[];
-  test: DatasetImage[];
-}
-
 /** A run about to start, or about to go on. */
 interface Plan {
   dataset: Dataset;
   backbone: Backbone;
   settings: Settings;
-  splits: Splits;
+  splits: SplitImages;
   stepForm: StepForm;
   threads: number;
   /** The run that goes on; undefined for a new one. */
@@ -100,7 +95,7 @@ export async function train(
     jobOf(workspace, plan, config, frozen, extraction.sets),
     options,
   );
-  const { tokens, width } = frozen.layout;
+  const { tokens, width, prefix } = frozen.layout;
   const result: RunResult = {
     run: config.run,
     method: config.settings.method,
@@ -115,7 +110,7 @@ export async function train(
     test: outcome.test,
     seconds: { extract: extraction.seconds, train: outcome.seconds, total: (performance.now() - started) / 1000 },
     peakRssBytes: { trainer: outcome.peakRssBytes, vit },
-    featureBytesPerImage: featureBytesPerImage(network.maps.length, tokens, width),
+    featureBytesPerImage: featureBytesPerImage(network.maps.length, tokens, width, prefix > 0),
     engine: config.engine,
     device: config.device,
     settings: config.settings,
@@ -131,7 +126,7 @@ async function planRun(workspace: Workspace, request: TrainRequest, options: Tra
   const asked = completeSettings(request.settings, { name: backbone.name, blocks, prefix });
   const old = request.resume ? await runToResume(workspace, request, asked, dataset, backbone) : undefined;
   const settings = old?.settings ?? asked;
-  const splits = splitsOf(dataset, settings, request.noTest ?? old?.noTest ?? false);
+  const splits = splitImages(dataset, settings, request.noTest ?? old?.noTest ?? false);
   if (old) checkSameData(old, dataset, backbone, splits);
   const threads = old?.threads ?? request.threads ?? availableParallelism();
   return { dataset, backbone, settings, splits, threads, old, stepForm: request.stepForm ?? old?.stepForm ?? 'plain' };
@@ -168,6 +163,7 @@ async function trainLocked(
 ): Promise<TrainingOutcome> {
   const release = await takeLock(runFile(workspace, run, 'lock'));
   if (!release) throw busy(run);
+  await sweepTemporaries(workspace.run(run));
   try {
     return await trainInProcess(job, {
       onProgress: (done, total) => options.onProgress?.({ task: 'train', done, total, unit: 'images' }),
@@ -181,16 +177,6 @@ async function trainLocked(
 
 function busy(run: string): Failure {
   return new Failure('busy', `Run ${run} is being trained by another process: wait for it, or start a new run.`);
-}
-
-function splitsOf(dataset: Dataset, { limit, seed }: Settings, noTest: boolean): Splits {
-  const all = imagesOf(dataset, 'train');
-  if (all.length === 0) throw new Failure('dataset', `Dataset ${dataset.name} has no training images.`);
-  return {
-    train: limit === null ? all : stratifiedSubset(all, limit, seed),
-    val: imagesOf(dataset, 'val'),
-    test: noTest ? [] : imagesOf(dataset, 'test'),
-  };
 }
 
 /** The config of a new run, or that of the one that goes on, brought up to date. */
@@ -234,7 +220,7 @@ async function configOf(
 }
 
 /** Of each split's contents and labels, in order. */
-function hashesOf(splits: Splits): RunConfig['data'] {
+function hashesOf(splits: SplitImages): RunConfig['data'] {
   const hash = (images: readonly DatasetImage[]) =>
     createHash('sha256')
       .update(`${contentHash(images)} ${images.map(({ label }) => label).join(' ')}`)
@@ -243,7 +229,7 @@ function hashesOf(splits: Splits): RunConfig['data'] {
 }
 
 /** @throws Failure `dataset-changed` or `backbone-changed` when a run would go on with other data than it began with. */
-function checkSameData(config: RunConfig, dataset: Dataset, backbone: Backbone, splits: Splits): void {
+function checkSameData(config: RunConfig, dataset: Dataset, backbone: Backbone, splits: SplitImages): void {
   const { run } = config;
   if (config.backboneSha256 !== backbone.sha256)
     throw new Failure(
