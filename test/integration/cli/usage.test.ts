@@ -1,10 +1,12 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { runCli } from './run-cli.ts';
 
 let base: string;
+// What the launcher says when it builds is no part of these tests.
+beforeAll(() => runCli(['--version']));
 beforeEach(async () => {
   base = await mkdtemp(join(tmpdir(), 'sidetune-usage-'));
 });
