@@ -4,7 +4,7 @@ import tseslint from 'typescript-eslint';
 import layers from './lint/layers.config.js';
 
 export default tseslint.config(
-  { ignores: ['dist/', 'node_modules/', '.venv/', 'carry/', 'coverage/', 'src-main/engine/onnx/onnx_pb.ts'] },
+  { ignores: ['dist/', 'node_modules/', '.venv/', 'coverage/', 'src-main/engine/onnx/onnx_pb.ts'] },
   eslint.configs.recommended,
   {
     files: ['**/*.ts'],

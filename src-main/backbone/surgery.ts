@@ -6,6 +6,7 @@ import { ValueInfoProtoSchema } from '../engine/onnx/onnx_pb.ts';
 import type { ModelProto, NodeProto, TensorProto, ValueInfoProto } from '../engine/onnx/onnx_pb.ts';
 import type { VitStructure } from './find-blocks.ts';
 import { valuesReadBy } from './graph.ts';
+import { opsetOf } from './opset.ts';
 import { keepOutputs, withGraph } from './prune.ts';
 
 /**
@@ -210,8 +211,7 @@ function checkMap(map: MapRequest, { blocks }: VitStructure): void {
 }
 
 function checkOpset(model: ModelProto): void {
-  const opset = model.opsetImport.find(({ domain }) => domain === '' || domain === 'ai.onnx');
-  const version = Number(opset?.version ?? 0);
+  const version = opsetOf(model);
   if (version < OLDEST_OPSET) {
     throw new Failure(
       'backbone-opset',

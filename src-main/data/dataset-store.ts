@@ -49,7 +49,10 @@ export async function saveDataset(workspace: Workspace, dataset: Dataset): Promi
 export async function loadDataset(workspace: Workspace, name: string): Promise<Dataset> {
   const { version: _version, splits: _splits, images: count, list, ...rest } = await readRecord(workspace, name);
   const path = join(workspace.dataset(name), list);
-  const images = z.array(datasetImageSchema).safeParse(await readJsonLines(path));
+  const lines = await readJsonLines(path).catch((error: unknown) => {
+    throw damaged(path, name, error);
+  });
+  const images = z.array(datasetImageSchema).safeParse(lines);
   const whole = images.success && images.data.length === count;
   if (!whole || images.data.some((image) => image.label >= rest.classes.length)) throw damaged(path, name);
   return { ...rest, images: images.data };
@@ -105,7 +108,7 @@ async function readRecord(workspace: Workspace, name: string): Promise<DatasetRe
     text = await readFile(path, 'utf8');
   } catch (error) {
     if (errorCode(error) === 'ENOENT') throw noDataset(name);
-    throw error;
+    throw damaged(path, name, error);
   }
   try {
     // The folder's name counts: a person may have renamed or copied it.

@@ -131,7 +131,7 @@ async function prepare(workspace: Workspace, opened: OpenedRun, options: TaskOpt
 
 async function cardOf(
   workspace: Workspace,
-  { config, backbone, ground, network, scales }: ExportSource,
+  { config, backbone, frozen, network, scales }: ExportSource,
 ): Promise<Card> {
   const { run, created, dataset, classes, settings, parameters, headParameters } = config;
   const result = await readResult(workspace, run);
@@ -141,7 +141,7 @@ async function cardOf(
     test: result?.test ?? null,
     backbone: { name: backbone.name, sha256: backbone.sha256, batch: backbone.structure.input.batch },
     preprocessing: backbone.preprocessing,
-    layout: ground.layout,
+    layout: frozen.layout,
     maps: network.maps,
     usesBase: network.usesBase,
   };
@@ -154,9 +154,9 @@ async function bestSoFar(workspace: Workspace, run: string): Promise<Score | nul
 }
 
 async function encode(form: Form, source: ExportSource, metadata: Record<string, string>): Promise<Uint8Array> {
-  const { backbone, ground, network, parameters, scales, config } = source;
+  const { backbone, frozen, network, parameters, scales, config } = source;
   if (form === 'adaptor')
-    return encodeModel(await adaptorModel({ network, parameters, layout: ground.layout, scales, metadata }));
+    return encodeModel(await adaptorModel({ network, parameters, layout: frozen.layout, scales, metadata }));
   return encodeModel(
     await mergedModel({
       backbone: await readModel(backbone),
@@ -176,15 +176,15 @@ function runExported(form: Form, model: Uint8Array, source: ExportSource, option
 
 /** Logits as evaluation and prediction compute them. */
 async function predictInApp(source: ExportSource, { signal }: TaskOptions): Promise<Float32Array> {
-  const { config, ground, features, images, network, layout, parameters } = source;
+  const { config, frozen, features, images, network, layout, parameters } = source;
   const evaluator = await Evaluator.open(
     new CompiledEngine({ threads: config.threads }),
     { features, labels: images.map(({ label }) => label) },
-    { network, parameters: layout, layout: ground.layout, pool: config.settings.pool, form: 'plain', batch: BATCH },
+    { network, parameters: layout, layout: frozen.layout, pool: config.settings.pool, form: 'plain', batch: BATCH },
   );
   try {
-    const all = new Float32Array(images.length * ground.classes);
-    await evaluator.visit(parameters, (logits, first) => all.set(logits, first * ground.classes), signal);
+    const all = new Float32Array(images.length * frozen.classes);
+    await evaluator.visit(parameters, (logits, first) => all.set(logits, first * frozen.classes), signal);
     return all;
   } finally {
     await evaluator.close();

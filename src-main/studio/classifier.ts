@@ -71,15 +71,15 @@ export class Classifier {
   }
 
   private async compile(): Promise<Executable> {
-    const { network, layout, ground } = this.run;
+    const { network, layout, frozen } = this.run;
     const engine = await openEngine('compiled', this.threads);
-    const shape = { batch: this.batch, layout: ground.layout, scales: this.scales, rowSums: false, dropPath: false };
+    const shape = { batch: this.batch, layout: frozen.layout, scales: this.scales, rowSums: false, dropPath: false };
     return engine.compile(logitsProgram(network, layout, shape));
   }
 
   private async logits(adaptor: Executable, features: TappedBatch, count: number): Promise<Float32Array[]> {
-    const { config, ground, network, parameters } = this.run;
-    const { tokens, width } = ground.layout;
+    const { config, frozen, network, parameters } = this.run;
+    const { tokens, width } = frozen.layout;
     const feeds: Buffers = { parameters };
     features.maps.forEach(({ map }, index) => {
       const padded = new Uint16Array(this.batch * tokens * width);

@@ -46,7 +46,7 @@ export async function evaluate(
   { run, split, threads = availableParallelism() }: EvaluateRequest,
   options: TaskOptions = {},
 ): Promise<Evaluation> {
-  const { config, backbone, ground, network, layout, parameters } = await openRun(workspace, run);
+  const { config, backbone, frozen, network, layout, parameters } = await openRun(workspace, run);
   const dataset = await loadDataset(workspace, config.dataset);
   if (JSON.stringify(dataset.classes) !== JSON.stringify(config.classes))
     throw new Failure(
@@ -68,7 +68,7 @@ export async function evaluate(
   const evaluator = await Evaluator.open(
     engine,
     { features: sets[0]!, labels: images.map(({ label }) => label) },
-    { network, parameters: layout, layout: ground.layout, pool: config.settings.pool, form: 'plain', batch: BATCH },
+    { network, parameters: layout, layout: frozen.layout, pool: config.settings.pool, form: 'plain', batch: BATCH },
   );
   try {
     const { top1, macro, loss, ece, confusion } = await evaluator.metrics(parameters, options.signal);

@@ -9,10 +9,10 @@ import { contentHash, type Dataset, type DatasetImage } from '../data/dataset.ts
 import { extractFeatures } from '../features/extract.ts';
 import { featureBytesPerImage, type FeatureSet } from '../features/feature-set.ts';
 import type { Network, StepForm } from '../methods/network.ts';
-import { buildNetwork, type Ground } from '../training/build-network.ts';
+import { buildNetwork, type FrozenFacts } from '../training/build-network.ts';
 import type { TrainingJob, TrainingOutcome } from '../training/job.ts';
 import { defaultMicroBatch } from '../training/micro-batch.ts';
-import { groundOf } from '../training/open-run.ts';
+import { frozenFactsOf } from '../training/open-run.ts';
 import { ParameterLayout } from '../training/parameters.ts';
 import {
   listRuns,
@@ -34,6 +34,7 @@ import { sweepTemporaries } from '../workspace/sweep.ts';
 import type { Workspace } from '../workspace/workspace.ts';
 import { resolveBackbone } from './backbones.ts';
 import { resolveDataset } from './datasets.ts';
+import { checkAgainstRun } from './resume.ts';
 
 export interface TrainRequest {
   /** Name in the workspace, or path. */
@@ -78,7 +79,7 @@ export async function train(
   const started = performance.now();
   const plan = await planRun(workspace, request, options);
   const { backbone, dataset, splits, threads } = plan;
-  const frozen = groundOf(backbone, dataset.classes.length);
+  const frozen = frozenFactsOf(backbone, dataset.classes.length);
   const network = buildNetwork(plan.settings, frozen, plan.stepForm);
   const lists = [splits.train, splits.val, splits.test];
   const extraction = await extractFeatures(
@@ -127,6 +128,7 @@ async function planRun(workspace: Workspace, request: TrainRequest, options: Tra
   const old = request.resume ? await runToResume(workspace, request, asked, dataset, backbone) : undefined;
   const settings = old?.settings ?? asked;
   const splits = splitImages(dataset, settings, request.noTest ?? old?.noTest ?? false);
+  if (old) checkAgainstRun(old, request);
   if (old) checkSameData(old, dataset, backbone, splits);
   const threads = old?.threads ?? request.threads ?? availableParallelism();
   return { dataset, backbone, settings, splits, threads, old, stepForm: request.stepForm ?? old?.stepForm ?? 'plain' };
@@ -136,7 +138,7 @@ function jobOf(
   workspace: Workspace,
   { splits, old }: Plan,
   config: RunConfig,
-  frozen: Ground,
+  frozen: FrozenFacts,
   sets: readonly FeatureSet[],
 ): TrainingJob {
   const labelled = (images: readonly DatasetImage[], features: FeatureSet) => ({
@@ -146,7 +148,7 @@ function jobOf(
   return {
     config,
     folder: workspace.run(config.run),
-    ground: frozen,
+    frozen,
     train: labelled(splits.train, sets[0]!),
     val: splits.val.length > 0 ? labelled(splits.val, sets[1]!) : null,
     test: splits.test.length > 0 ? labelled(splits.test, sets[2]!) : null,

@@ -4,8 +4,8 @@ import { miet } from '../methods/miet.ts';
 import type { FrozenNorm, Network, StepForm, TokenLayout } from '../methods/network.ts';
 import type { Settings } from './settings.ts';
 
-/** What a network stands on: the backbone's shape and final norm, and the number of classes. */
-export interface Ground {
+/** The frozen part that a network is built beside: the backbone's shape and final norm, and the number of classes. */
+export interface FrozenFacts {
   layout: TokenLayout;
   blocks: number;
   norm: FrozenNorm;
@@ -13,7 +13,11 @@ export interface Ground {
 }
 
 /** The network that a run's settings describe. */
-export function buildNetwork(settings: Settings, { layout, blocks, norm, classes }: Ground, form: StepForm): Network {
+export function buildNetwork(
+  settings: Settings,
+  { layout, blocks, norm, classes }: FrozenFacts,
+  form: StepForm,
+): Network {
   const { method, pool, rank, depth, group, upto } = settings;
   switch (method) {
     case 'linear':

@@ -11,7 +11,7 @@ export const jobSchema = z.object({
   config: configSchema,
   /** Folder of the run. */
   folder: z.string(),
-  ground: z.object({
+  frozen: z.object({
     layout: z.object({ tokens: z.int(), width: z.int(), prefix: z.int() }),
     blocks: z.int(),
     norm: z.object({ scale: floats, shift: floats, epsilon: z.number() }),

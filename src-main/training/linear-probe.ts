@@ -15,28 +15,28 @@ import { completeSettings } from './settings.ts';
  */
 export async function linearProbe(
   engine: Engine,
-  { config, ground, train }: TrainingJob,
+  { config, frozen, train }: TrainingJob,
   signal?: AbortSignal,
 ): Promise<Record<string, Float32Array>> {
   const { pool, seed, labelSmoothing, classWeights: weighting } = config.settings;
   const settings = completeSettings(
     { method: 'linear', pool, seed, labelSmoothing, classWeights: weighting },
-    { name: config.backbone, blocks: ground.blocks, prefix: ground.layout.prefix },
+    { name: config.backbone, blocks: frozen.blocks, prefix: frozen.layout.prefix },
   );
-  const network = buildNetwork(settings, ground, 'plain');
+  const network = buildNetwork(settings, frozen, 'plain');
   const parameters = new ParameterLayout(network.parameters);
   const { batch } = settings;
   const runner = await EpochRunner.open(engine, train, {
     network,
     parameters,
-    layout: ground.layout,
+    layout: frozen.layout,
     pool,
     form: 'plain',
     batch,
     microBatch: batch,
     labelSmoothing,
     dropPath: 0,
-    classWeights: classWeights(weighting, train.labels, ground.classes),
+    classWeights: classWeights(weighting, train.labels, frozen.classes),
     seed,
   });
   try {

@@ -2,7 +2,7 @@ import { Failure } from '../base/failure.ts';
 import { loadBackbone, type Backbone } from '../backbone/catalogue.ts';
 import type { Network } from '../methods/network.ts';
 import type { Workspace } from '../workspace/workspace.ts';
-import { buildNetwork, type Ground } from './build-network.ts';
+import { buildNetwork, type FrozenFacts } from './build-network.ts';
 import { ParameterLayout } from './parameters.ts';
 import { readConfig, runFile, type RunConfig } from './run-folder.ts';
 import { readParameters } from './checkpoint.ts';
@@ -11,7 +11,7 @@ import { readParameters } from './checkpoint.ts';
 export interface OpenedRun {
   config: RunConfig;
   backbone: Backbone;
-  ground: Ground;
+  frozen: FrozenFacts;
   /** In its plain form: the definition, whatever form it was trained in. */
   network: Network;
   layout: ParameterLayout;
@@ -20,7 +20,7 @@ export interface OpenedRun {
 }
 
 /** What a network stands on when it stands beside this backbone. */
-export function groundOf({ structure }: Backbone, classes: number): Ground {
+export function frozenFactsOf({ structure }: Backbone, classes: number): FrozenFacts {
   const { tokens, width, prefix, blocks, finalNorm } = structure;
   const { scale, bias, epsilon } = finalNorm;
   return { layout: { tokens, width, prefix }, blocks, classes, norm: { scale, shift: bias, epsilon } };
@@ -38,8 +38,8 @@ export async function openRun(workspace: Workspace, run: string): Promise<Opened
       'backbone-changed',
       `Backbone ${config.backbone} is not the one that run ${run} was trained on: train again, or put the old file back.`,
     );
-  const ground = groundOf(backbone, config.classes.length);
-  const network = buildNetwork(config.settings, ground, 'plain');
+  const frozen = frozenFactsOf(backbone, config.classes.length);
+  const network = buildNetwork(config.settings, frozen, 'plain');
   const layout = new ParameterLayout(network.parameters);
   const path = runFile(workspace, run, 'best');
   const parameters = await readParameters(path, layout).catch((error: unknown) => {
@@ -51,5 +51,5 @@ export async function openRun(workspace: Workspace, run: string): Promise<Opened
       );
     throw error;
   });
-  return { config, backbone, ground, network, layout, parameters };
+  return { config, backbone, frozen, network, layout, parameters };
 }

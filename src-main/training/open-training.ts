@@ -21,11 +21,11 @@ export interface OpenTraining {
 }
 
 /** What evaluators of a job share. */
-export function evaluatorOptions({ config, ground }: TrainingJob): EvaluatorOptions {
+export function evaluatorOptions({ config, frozen }: TrainingJob): EvaluatorOptions {
   const { settings, stepForm, microBatch } = config;
-  const network = buildNetwork(settings, ground, stepForm);
+  const network = buildNetwork(settings, frozen, stepForm);
   const parameters = new ParameterLayout(network.parameters);
-  return { network, parameters, layout: ground.layout, pool: settings.pool, form: stepForm, batch: microBatch };
+  return { network, parameters, layout: frozen.layout, pool: settings.pool, form: stepForm, batch: microBatch };
 }
 
 /** Compiles the graphs of a job and opens its features; what was opened before a failure is closed. */
@@ -60,7 +60,7 @@ export async function openTraining(engine: Engine, job: TrainingJob, start: Chec
   }
 }
 
-function epochOptions({ config, train, ground }: TrainingJob, shared: EvaluatorOptions): EpochOptions {
+function epochOptions({ config, train, frozen }: TrainingJob, shared: EvaluatorOptions): EpochOptions {
   const { settings, microBatch } = config;
   return {
     ...shared,
@@ -68,7 +68,7 @@ function epochOptions({ config, train, ground }: TrainingJob, shared: EvaluatorO
     microBatch,
     labelSmoothing: settings.labelSmoothing,
     dropPath: settings.dropPath,
-    classWeights: classWeights(settings.classWeights, train.labels, ground.classes),
+    classWeights: classWeights(settings.classWeights, train.labels, frozen.classes),
     seed: settings.seed,
   };
 }

@@ -100,7 +100,7 @@ export function completeSettings(choice: SettingsChoice, backbone: BackboneFacts
     const [issue] = checked.error.issues;
     throw new Failure(
       'usage',
-      `The setting ${String(issue?.path[0])} is out of bounds: ${issue?.message ?? 'see the help'}.`,
+      `The setting ${String(issue?.path[0])} is out of bounds: "sidetune train --help" says what it takes.`,
     );
   }
   checkAgainstBackbone(complete, backbone);

@@ -19,7 +19,7 @@ import { exportRun, type ExportRequest } from '../../src-main/export/export-run.
 import type { Network } from '../../src-main/methods/network.ts';
 import { buildNetwork } from '../../src-main/training/build-network.ts';
 import { writeParameters } from '../../src-main/training/checkpoint.ts';
-import { groundOf } from '../../src-main/training/open-run.ts';
+import { frozenFactsOf } from '../../src-main/training/open-run.ts';
 import { ParameterLayout } from '../../src-main/training/parameters.ts';
 import { runFile, writeConfig, type RunConfig } from '../../src-main/training/run-folder.ts';
 import { completeSettings, type SettingsChoice } from '../../src-main/training/settings.ts';
@@ -83,7 +83,7 @@ async function writeRun(
 ): Promise<Network> {
   const { blocks, prefix } = backbone.structure;
   const settings = completeSettings(choice, { name: backbone.name, blocks, prefix });
-  const network = buildNetwork(settings, groundOf(backbone, dataset.classes.length), 'plain');
+  const network = buildNetwork(settings, frozenFactsOf(backbone, dataset.classes.length), 'plain');
   const layout = new ParameterLayout(network.parameters);
   await writeConfig(workspace, {
     ...{ version: 1, run, created: new Date().toISOString(), dataset: dataset.name, backbone: backbone.name },

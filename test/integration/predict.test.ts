@@ -10,7 +10,7 @@ import { decodeModel, encodeModel, floatTensor } from '../../src-main/engine/onn
 import { predict, type Prediction } from '../../src-main/studio/predict.ts';
 import { buildNetwork } from '../../src-main/training/build-network.ts';
 import { writeParameters } from '../../src-main/training/checkpoint.ts';
-import { groundOf } from '../../src-main/training/open-run.ts';
+import { frozenFactsOf } from '../../src-main/training/open-run.ts';
 import { ParameterLayout } from '../../src-main/training/parameters.ts';
 import { runFile, writeConfig } from '../../src-main/training/run-folder.ts';
 import { completeSettings } from '../../src-main/training/settings.ts';
@@ -54,7 +54,9 @@ async function makeRun(run: string, gain: number, scales: number[]): Promise<voi
   const backbone = await addBackbone(workspace, file);
   const { blocks, prefix } = backbone.structure;
   const settings = completeSettings({ method: 'last', rank: 3 }, { name: backbone.name, blocks, prefix });
-  const layout = new ParameterLayout(buildNetwork(settings, groundOf(backbone, classes.length), 'plain').parameters);
+  const layout = new ParameterLayout(
+    buildNetwork(settings, frozenFactsOf(backbone, classes.length), 'plain').parameters,
+  );
   await writeConfig(workspace, {
     ...{ version: 1, run, created: new Date().toISOString(), dataset: 'trees', backbone: backbone.name },
     ...{ backboneSha256: backbone.sha256, data: { train: '', val: '', test: '' }, classes, settings, scales },

@@ -14,14 +14,14 @@ import { floatImages, inAppLogits, runModel } from './tapped.ts';
 
 const small: PlainVitOptions = { size: 32, width: 24, blocks: 4, heads: 2, seed: 3, classes: 10 };
 
-const groundOf = ({ tokens, width, prefix, finalNorm }: VitStructure) => {
+const frozenFactsOf = ({ tokens, width, prefix, finalNorm }: VitStructure) => {
   const norm: FrozenNorm = { scale: finalNorm.scale, shift: finalNorm.bias, epsilon: finalNorm.epsilon };
   return { layout: { tokens, width, prefix }, norm };
 };
 
 async function merge(backbone: ModelProto, { build, pool }: NetworkCase, metadata = {}) {
   const structure = findBlocks(backbone);
-  const { layout, norm } = groundOf(structure);
+  const { layout, norm } = frozenFactsOf(structure);
   const network = build(layout, structure.blocks, norm);
   const options = { network, pool, parameters: randomParameters(network), scales: someScales(network) };
   const model = await mergedModel({ backbone, structure, metadata, ...options });
