@@ -22,7 +22,8 @@ import {
   storedMap,
   type FeatureSet,
 } from './feature-set.ts';
-import { FrozenVit, type TappedBatch } from './frozen-vit.ts';
+import { FrozenVit } from './frozen-vit.ts';
+import type { TappedBatch } from './tapped-batch.ts';
 import { imageBatches, type ImageBatch } from './image-batches.ts';
 import { HEADROOM, LARGEST_HALF } from './map-scales.ts';
 import { HEADER_RESERVE, rowBytesOf, RowFileReader, RowFileWriter, type RowTensor } from './row-file.ts';

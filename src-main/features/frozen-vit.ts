@@ -4,18 +4,10 @@ import { addTaps, FLOAT_PIXELS, mapValues, withFloatPixels, type MapRequest } fr
 import { DataType, encodeModel } from '../engine/onnx/model.ts';
 import type { SentTensor } from '../engine/session-messages.ts';
 import { SessionThread, type ThreadSession } from '../engine/session-thread.ts';
+import type { TappedBatch } from './tapped-batch.ts';
 import { raiseScales } from './map-scales.ts';
 
 const FLOAT: number = DataType.FLOAT;
-
-/** Features of some images, maps still divided by their scales. */
-export interface TappedBatch {
-  /** By map, in the order asked: half-precision bits [images, tokens, width], and float sums [images, tokens]. */
-  maps: { map: Uint16Array; rowSums: Float32Array; rowSquareSums: Float32Array }[];
-  /** [images, width] */
-  baseCls: Float32Array | undefined;
-  baseMean: Float32Array;
-}
 
 /** The frozen ViT with the outputs that a method needs, run by onnxruntime on a thread of its own. */
 export class FrozenVit {

@@ -1,7 +1,7 @@
 import { Failure } from '../base/failure.ts';
 import { mapName, type MapRequest } from '../backbone/surgery.ts';
 import { fromHalf } from '../engine/half.ts';
-import type { TappedBatch } from './frozen-vit.ts';
+import type { TappedBatch } from './tapped-batch.ts';
 
 /** Largest magnitude that a map's first batch may show: an eighth of what half precision holds, as later images may differ. */
 export const HEADROOM = 8192;

@@ -1,7 +1,8 @@
 import { Failure } from '../base/failure.ts';
 import { openEngine } from '../engine/open-engine.ts';
 import type { Buffers, Executable } from '../engine/program.ts';
-import { FrozenVit, type TappedBatch } from '../features/frozen-vit.ts';
+import { FrozenVit } from '../features/frozen-vit.ts';
+import type { TappedBatch } from '../features/tapped-batch.ts';
 import { LARGEST_HALF } from '../features/map-scales.ts';
 import type { OpenedRun } from '../training/open-run.ts';
 import { logitsProgram } from '../training/programs.ts';

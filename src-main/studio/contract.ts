@@ -10,4 +10,4 @@ export { Workspace } from '../workspace/workspace.ts';
 export type { Evaluation } from './evaluate.ts';
 export type { Prediction } from './predict.ts';
 export type { PartialTrainRequest } from './resume.ts';
-export type { TrainRequest } from './train.ts';
+export type { TrainRequest } from './train-request.ts';

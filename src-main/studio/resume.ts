@@ -4,7 +4,7 @@ import { readConfig, type RunConfig } from '../training/run-folder.ts';
 import type { Settings, SettingsChoice } from '../training/settings.ts';
 import type { Workspace } from '../workspace/workspace.ts';
 import { settingInWords } from './runs.ts';
-import type { TrainRequest } from './train.ts';
+import type { TrainRequest } from './train-request.ts';
 
 /** A request as far as the user has made it: a run that goes on knows the rest. */
 export type PartialTrainRequest = Partial<Omit<TrainRequest, 'settings'>> & { settings: Partial<SettingsChoice> };

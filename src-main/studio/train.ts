@@ -26,7 +26,7 @@ import {
   type RunConfig,
   type RunResult,
 } from '../training/run-folder.ts';
-import { completeSettings, type Settings, type SettingsChoice } from '../training/settings.ts';
+import { completeSettings, type Settings } from '../training/settings.ts';
 import { splitImages, type SplitImages } from '../training/split-images.ts';
 import { trainInProcess } from '../training/start-trainer.ts';
 import { isHeld, takeLock } from '../workspace/lock.ts';
@@ -35,22 +35,7 @@ import type { Workspace } from '../workspace/workspace.ts';
 import { resolveBackbone } from './backbones.ts';
 import { resolveDataset } from './datasets.ts';
 import { checkAgainstRun } from './resume.ts';
-
-export interface TrainRequest {
-  /** Name in the workspace, or path. */
-  dataset: string;
-  backbone: string;
-  settings: SettingsChoice;
-  /** Leaves the test split unread. */
-  noTest?: boolean;
-  stepForm?: StepForm;
-  engine?: 'compiled' | 'eager';
-  device?: 'cpu';
-  /** onnxruntime's threads; all cores when left out. */
-  threads?: number;
-  /** A run's id, or `true` for the newest unfinished one with the same settings. */
-  resume?: true | string;
-}
+import type { TrainRequest } from './train-request.ts';
 
 export type TrainOptions = TaskOptions & { onEpoch?: (epoch: EpochMetrics, epochs: number) => void };
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { floatsToHalves } from '../../../src-main/engine/half.ts';
 import { LARGEST_HALF, largestHalf, raiseScales } from '../../../src-main/features/map-scales.ts';
-import type { TappedBatch } from '../../../src-main/features/frozen-vit.ts';
+import type { TappedBatch } from '../../../src-main/features/tapped-batch.ts';
 
 const maps = [
   { kind: 'P' as const, group: 1, index: 1 },

@@ -1,0 +1,18 @@
+import type { StepForm } from '../methods/network.ts';
+import type { SettingsChoice } from '../training/settings.ts';
+
+export interface TrainRequest {
+  /** Name in the workspace, or path. */
+  dataset: string;
+  backbone: string;
+  settings: SettingsChoice;
+  /** Leaves the test split unread. */
+  noTest?: boolean;
+  stepForm?: StepForm;
+  engine?: 'compiled' | 'eager';
+  device?: 'cpu';
+  /** onnxruntime's threads; all cores when left out. */
+  threads?: number;
+  /** A run's id, or `true` for the newest unfinished one with the same settings. */
+  resume?: true | string;
+}
