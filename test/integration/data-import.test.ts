@@ -198,8 +198,8 @@ describe('the orientation sample', () => {
       );
       for (const [x, y] of lit) expect(Math.min(x, y, 63 - x, 63 - y)).toBeGreaterThan(0);
       const extent = Math.max(...lit.map(([x]) => x)) - Math.min(...lit.map(([x]) => x)) + 1;
-      expect(extent).toBeGreaterThan(64 * 0.22);
-      expect(extent).toBeLessThan(64 * 0.56);
+      expect(extent).toBeGreaterThan(64 * 0.14);
+      expect(extent).toBeLessThan(64 * 0.4);
     }
   });
 });

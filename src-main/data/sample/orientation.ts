@@ -36,8 +36,8 @@ interface Drawing {
 
 /**
  * Writes sample data in the manner of dSprites (https://github.com/google-deepmind/dsprites-dataset): a white heart on
- * black at a random place and size, in 16 orientations that are the classes, as VTAB-1K lists. What matters is
- * the one thing that a network trained on photographs learnt to overlook, so linear probing does poorly on it.
+ * black at a random place and size, turned by any angle; the nearest of 16 directions is its class. As VTAB-1K lists.
+ * What matters is the one thing that a network trained on photographs learnt to overlook, so linear probing does poorly.
  * Classes are even to within one image; equal settings give equal files.
  */
 export async function writeOrientationSet(
@@ -55,11 +55,13 @@ export async function writeOrientationSet(
       [labels[last], labels[other]] = [labels[other]!, labels[last]!];
     }
     return labels.map((label, index) => {
-      const width = size * between(0.25, 0.5);
+      // dSprites' scales: its hearts are 11 to 22 pixels wide, of 64.
+      const width = size * between(0.17, 0.34);
       const margin = heartReach(width) + 1;
       const x = between(margin, size - margin);
       const y = between(margin, size - margin);
-      const heart = { x, y, width, angle: (2 * Math.PI * label) / orientations };
+      // Any angle nearest to the class's own: VTAB bins dSprites' 40 orientations into 16 in the same way.
+      const heart = { x, y, width, angle: (2 * Math.PI * (label + between(-0.5, 0.5))) / orientations };
       return { path: `images/${split}-${String(index).padStart(5, '0')}.png`, label, heart };
     });
   };
