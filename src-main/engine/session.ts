@@ -71,12 +71,25 @@ class CompiledProgram implements Executable {
   }
 }
 
-const Float16 = (
-  globalThis as { Float16Array?: new (buffer: ArrayBufferLike, offset: number, length: number) => ArrayBufferView }
-).Float16Array;
+/**
+ * onnxruntime-common looks once, at the first tensor, whether the platform has Float16Array (Node 24 has) and from then
+ * on hands that to the native binding, which takes it for empty. Half precision is bits in a Uint16Array here on every
+ * Node, so the look happens while there is none to be seen.
+ */
+function keepHalvesAsBits(): void {
+  const holder = globalThis as { Float16Array?: unknown };
+  const hidden = holder.Float16Array;
+  if (hidden === undefined) return;
+  holder.Float16Array = undefined;
+  try {
+    new ort.Tensor('float32', new Float32Array(1), [1]);
+  } finally {
+    holder.Float16Array = hidden;
+  }
+}
+keepHalvesAsBits();
 
-/** A view of `data` as onnxruntime wants it; float16 is a Float16Array where the platform has one. */
+/** `data`, by reference, as onnxruntime's tensor. */
 export function toOrt(spec: TensorSpec, data: TensorData): ort.Tensor {
-  const view = spec.storage === 'float16' && Float16 ? new Float16(data.buffer, data.byteOffset, data.length) : data;
-  return new ort.Tensor(spec.storage as 'float32', view as Float32Array, spec.shape);
+  return new ort.Tensor(spec.storage as 'float32', data as Float32Array, spec.shape);
 }
