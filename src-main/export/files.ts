@@ -25,17 +25,28 @@ export async function prepareFolder(out: string, forms: readonly Form[]): Promis
     throw new Failure('bad-out', `The folder "${folder}" cannot be made: choose another with --out.`, { cause: error });
   }
   for (const form of FORMS.filter((each) => !forms.includes(each))) {
-    const left = await stat(join(folder, fileOf(form))).then(
-      () => true,
-      () => false,
-    );
-    if (left)
+    if (await exists(join(folder, fileOf(form))))
       throw new Failure(
         'bad-out',
         `"${folder}" holds the ${fileOf(form)} of an earlier export, which would no longer match its labels: remove it or choose another folder with --out.`,
       );
   }
+  const exported = await Promise.all(FORMS.map((form) => exists(join(folder, fileOf(form)))));
+  if (exported.includes(true)) return folder;
+  for (const name of ['README.md', 'labels.txt', 'preprocessing.json'])
+    if (await exists(join(folder, name)))
+      throw new Failure(
+        'bad-out',
+        `"${folder}" has a ${name} that is not from an export: choose another folder with --out.`,
+      );
   return folder;
+}
+
+function exists(path: string): Promise<boolean> {
+  return stat(path).then(
+    () => true,
+    () => false,
+  );
 }
 
 /**

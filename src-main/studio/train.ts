@@ -107,6 +107,11 @@ export async function train(
 
 async function planRun(workspace: Workspace, request: TrainRequest, options: TrainOptions): Promise<Plan> {
   const dataset = await resolveDataset(workspace, request.dataset, options);
+  if (dataset.classes.length < 2)
+    throw new Failure(
+      'dataset',
+      `Dataset ${dataset.name} has one class only, so there is nothing to tell apart: add images of another.`,
+    );
   const backbone = await resolveBackbone(workspace, request.backbone);
   const { blocks, prefix } = backbone.structure;
   const asked = completeSettings(request.settings, { name: backbone.name, blocks, prefix });

@@ -36,7 +36,8 @@ export class MetricsCollector {
       this.confusion[label]![predicted]!++;
       this.images++;
       const confidence = Math.exp(row[predicted]! - logTotal);
-      const bin = this.bins[Math.min(BINS - 1, Math.floor(confidence * BINS))]!;
+      // A network that has diverged has no confidence; its loss tells.
+      const bin = this.bins[Math.min(BINS - 1, Math.floor((confidence || 0) * BINS))]!;
       bin.count++;
       bin.confidence += confidence;
       if (predicted === label) bin.correct++;

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Failure } from '../../../src-main/base/failure.ts';
 import { cardMetadata, cardText } from '../../../src-main/export/card.ts';
-import { writeExport } from '../../../src-main/export/files.ts';
+import { prepareFolder, writeExport } from '../../../src-main/export/files.ts';
 import { someCard } from './card.ts';
 
 const adaptor = Uint8Array.of(1, 2, 3);
@@ -99,4 +99,14 @@ describe('the card', () => {
       backboneSha256: 'ab'.repeat(32),
     });
   });
+});
+
+it("refuses a folder with somebody else's README, and leaves it as it was", async () => {
+  const foreign = await mkdtemp(join(tmpdir(), 'foreign-'));
+  await writeFile(join(foreign, 'README.md'), 'precious');
+  await expect(prepareFolder(foreign, ['adaptor', 'merged'])).rejects.toThrow(
+    'has a README.md that is not from an export',
+  );
+  expect(await readFile(join(foreign, 'README.md'), 'utf8')).toBe('precious');
+  await rm(foreign, { recursive: true });
 });
