@@ -1,5 +1,6 @@
-import { mkdir, stat } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import { exists } from '../base/exists.ts';
 import { Failure } from '../base/failure.ts';
 import { writeFileAtomic } from '../workspace/atomic.ts';
 import { cardText, type Card, type Form } from './card.ts';
@@ -40,13 +41,6 @@ export async function prepareFolder(out: string, forms: readonly Form[]): Promis
         `"${folder}" has a ${name} that is not from an export: choose another folder with --out.`,
       );
   return folder;
-}
-
-function exists(path: string): Promise<boolean> {
-  return stat(path).then(
-    () => true,
-    () => false,
-  );
 }
 
 /**

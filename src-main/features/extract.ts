@@ -1,6 +1,6 @@
-import { access } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
+import { exists } from '../base/exists.ts';
 import type { TaskOptions } from '../base/progress.ts';
 import type { Backbone } from '../backbone/catalogue.ts';
 import { mapName, type MapRequest } from '../backbone/surgery.ts';
@@ -264,11 +264,4 @@ async function describe(
     await file.close();
   }
   return described;
-}
-
-async function exists(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    () => false,
-  );
 }

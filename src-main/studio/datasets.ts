@@ -1,6 +1,6 @@
 /** What a user can ask about datasets. */
-import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
+import { exists } from '../base/exists.ts';
 import { Failure } from '../base/failure.ts';
 import type { TaskOptions } from '../base/progress.ts';
 import type { Dataset, DatasetFormat, DatasetSummary } from '../data/dataset.ts';
@@ -78,13 +78,6 @@ export async function resolveDataset(
       { cause: error },
     );
   }
-}
-
-async function exists(path: string): Promise<boolean> {
-  return stat(path).then(
-    () => true,
-    () => false,
-  );
 }
 
 async function importFolder(

@@ -1,6 +1,6 @@
 /** The whole of the studio in one go: sample images, a small ViT, three methods, an export that is checked. */
-import { access } from 'node:fs/promises';
 import { join } from 'node:path';
+import { exists } from '../base/exists.ts';
 import { writePlainVit } from '../backbone/plain-vit.ts';
 import { writeOrientationSet } from '../data/sample/orientation.ts';
 import type { ExportResult } from '../export/export-run.ts';
@@ -60,11 +60,4 @@ async function sampleBackbone(samples: string): Promise<string> {
   const file = join(samples, 'plain_vit_random.onnx');
   if (!(await exists(file))) await writeFileAtomic(file, writePlainVit());
   return file;
-}
-
-function exists(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    () => false,
-  );
 }

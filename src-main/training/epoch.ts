@@ -4,10 +4,8 @@ import type { Engine } from '../engine/program.ts';
 import { openProgram } from '../engine/session.ts';
 import type { RandomGenerator } from 'pure-rand/types/RandomGenerator';
 import type { FeatureNeeds } from '../features/read-features.ts';
-import type { Network, Pool, StepForm, TokenLayout } from '../methods/network.ts';
-import type { LabelledFeatures } from './evaluate-network.ts';
+import type { EvaluatorOptions, LabelledFeatures } from './evaluate-network.ts';
 import type { Optimizer } from './optimizer.ts';
-import type { ParameterLayout } from './parameters.ts';
 import { LocalLane, type GradientLane, type MicroBatch } from './gradient-lane.ts';
 import { gradientProgram, type BatchShape } from './programs.ts';
 import type { Rates } from './schedule.ts';
@@ -17,13 +15,7 @@ import { generatorFor, shuffled, uniform } from './random.ts';
 const ORDER = 1;
 const DROP = 2;
 
-export interface EpochOptions {
-  network: Network;
-  parameters: ParameterLayout;
-  layout: TokenLayout;
-  pool: Pool;
-  form: StepForm;
-  batch: number;
+export interface EpochOptions extends EvaluatorOptions {
   microBatch: number;
   labelSmoothing: number;
   dropPath: number;

@@ -1,5 +1,5 @@
-import { access } from 'node:fs/promises';
 import { join } from 'node:path';
+import { exists } from '../base/exists.ts';
 import { peakRssBytes } from '../base/peak-memory.ts';
 import type { Engine } from '../engine/program.ts';
 import { writeFileAtomic } from '../workspace/atomic.ts';
@@ -151,11 +151,7 @@ async function newStanding(
 /** Where the run was cut off; undefined before its first checkpoint. @throws Failure `damaged-file` */
 async function standingOf(job: TrainingJob, layout: ParameterLayout): Promise<Standing | undefined> {
   const path = fileOf(job, 'checkpoint');
-  const exists = await access(path).then(
-    () => true,
-    () => false,
-  );
-  if (!exists) return undefined;
+  if (!(await exists(path))) return undefined;
   const checkpoint = await readCheckpoint(path, layout);
   const { epoch, top1, macro } = await readCheckpointMetadata(fileOf(job, 'best'));
   const val = top1 === undefined ? null : { top1: Number(top1), macro: Number(macro) };

@@ -1,5 +1,6 @@
-import { readFile, stat } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { exists } from '../../base/exists.ts';
 import { Failure } from '../../base/failure.ts';
 import { errorCode } from '../../workspace/atomic.ts';
 import type { SplitName } from '../dataset.ts';
@@ -86,11 +87,4 @@ async function readLines(root: string, file: string): Promise<string[] | undefin
     if (errorCode(error) === 'ENOENT') return undefined;
     throw new Failure('dataset', `"${join(root, file)}" cannot be read: check its permissions.`, { cause: error });
   }
-}
-
-async function exists(path: string): Promise<boolean> {
-  return stat(path).then(
-    () => true,
-    () => false,
-  );
 }
