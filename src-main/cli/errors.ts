@@ -1,10 +1,12 @@
 /** How a command ends when it does not succeed: one sentence, an exit code, and a log where it was our fault. */
-import { mkdir, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { inspect } from 'node:util';
 import { CommanderError } from 'commander';
 import { Failure } from '../base/failure.ts';
+import { makeFolder } from '../base/make-folder.ts';
+import { systemFailure } from '../base/system-failure.ts';
 
 export const EXIT = { done: 0, failed: 1, usage: 2, interrupted: 130 } as const;
 
@@ -38,15 +40,24 @@ export async function describeEnding(
   if (interrupted !== undefined) return { exitCode: EXIT.interrupted, code: 'interrupted', message: interrupted };
   if (error instanceof CommanderError)
     return { exitCode: EXIT.usage, code: 'usage', message: usageSentence(error.message) };
-  if (error instanceof Failure)
-    return { exitCode: error.code === 'usage' ? EXIT.usage : EXIT.failed, code: error.code, message: error.message };
+  const failure = error instanceof Failure ? error : systemFailure(error);
+  if (failure)
+    return {
+      exitCode: failure.code === 'usage' ? EXIT.usage : EXIT.failed,
+      code: failure.code,
+      message: failure.message,
+    };
   const [what] = (error instanceof Error ? error.message : String(error)).split('\n');
   const message = `Internal error: ${what || 'it says nothing more'} (the whole of it is in "${await log(error)}").`;
   return { exitCode: EXIT.failed, code: 'internal', message };
 }
 
 /** Writes an error with its stack to a file of its own under `folder`, else under the system's temporary folder. */
-export async function writeLog(folder: string, error: unknown, commandLine: readonly string[]): Promise<string> {
+export async function writeLog(
+  folder: string | undefined,
+  error: unknown,
+  commandLine: readonly string[],
+): Promise<string> {
   const name = `sidetune-${new Date().toISOString().replaceAll(/[:.]/g, '-')}-${process.pid}.log`;
   const text = [
     `time: ${new Date().toISOString()}`,
@@ -57,8 +68,9 @@ export async function writeLog(folder: string, error: unknown, commandLine: read
     '',
   ].join('\n');
   for (const place of [folder, tmpdir()]) {
+    if (place === undefined) continue;
     try {
-      await mkdir(place, { recursive: true });
+      await makeFolder(place);
       await writeFile(join(place, name), text);
       return join(place, name);
     } catch {

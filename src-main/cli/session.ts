@@ -1,8 +1,7 @@
 /** One start of the command: where output goes, how it is stopped, and the workspace. */
-import { homedir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import type { Progress, TaskOptions } from '../base/progress.ts';
-import { Workspace } from '../studio/contract.ts';
+import { Workspace, workspaceFolder } from '../studio/contract.ts';
 import { ProgressPrinter } from './progress.ts';
 import type { ProgressStream } from './progress.ts';
 
@@ -16,9 +15,13 @@ export interface Streams {
   stderr: ProgressStream;
 }
 
-/** Where errors of ours are kept: in the workspace, whether or not it could be opened. */
-export function logFolder(workspace?: string): string {
-  return join(resolve(workspace ?? (process.env.SIDETUNE_HOME || join(homedir(), 'Sidetune'))), 'logs');
+/** Where errors of ours are kept: in the workspace, whether or not it could be opened; undefined where there is none. */
+export function logFolder(workspace?: string): string | undefined {
+  try {
+    return join(workspaceFolder(workspace), 'logs');
+  } catch {
+    return undefined;
+  }
 }
 
 export class Session {
@@ -50,7 +53,7 @@ export class Session {
     return this.opened;
   }
 
-  get logFolder(): string {
+  get logFolder(): string | undefined {
     return logFolder(this.globals().workspace);
   }
 

@@ -1,7 +1,7 @@
-import { mkdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { exists } from '../base/exists.ts';
 import { Failure } from '../base/failure.ts';
+import { makeFolder } from '../base/make-folder.ts';
 import { writeFileAtomic } from '../workspace/atomic.ts';
 import { cardText, type Card, type Form } from './card.ts';
 
@@ -21,7 +21,7 @@ export const fileOf = (form: Form): string => `${form}.onnx`;
 export async function prepareFolder(out: string, forms: readonly Form[]): Promise<string> {
   const folder = resolve(out);
   try {
-    await mkdir(folder, { recursive: true });
+    await makeFolder(folder);
   } catch (error) {
     throw new Failure('bad-out', `The folder "${folder}" cannot be made: choose another with --out.`, { cause: error });
   }

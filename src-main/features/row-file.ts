@@ -1,8 +1,9 @@
 import { read } from 'node:fs';
-import { mkdir, open, rename, rm, type FileHandle } from 'node:fs/promises';
+import { open, rename, rm, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { Failure } from '../base/failure.ts';
+import { makeFolder } from '../base/make-folder.ts';
 import { diskFull, syncFolder, temporaryName } from '../workspace/atomic.ts';
 import {
   encodeSafetensorsHeader,
@@ -69,7 +70,7 @@ export class RowFileWriter {
     const temporary = temporaryName(path);
     let file: FileHandle;
     try {
-      await mkdir(dirname(path), { recursive: true });
+      await makeFolder(dirname(path));
       file = await open(temporary, 'wx');
     } catch (error) {
       throw diskFull(error, path);

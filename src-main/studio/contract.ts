@@ -6,7 +6,7 @@ export type { Dataset, DatasetFormat, DatasetSummary, SplitName } from '../data/
 export type { EpochMetrics, RunConfig, RunResult } from '../training/run-folder.ts';
 export { METHODS } from '../training/settings.ts';
 export type { Method, Settings, SettingsChoice } from '../training/settings.ts';
-export { Workspace } from '../workspace/workspace.ts';
+export { Workspace, workspaceFolder } from '../workspace/workspace.ts';
 export type { Evaluation } from './evaluate.ts';
 export type { Prediction } from './predict.ts';
 export type { PartialTrainRequest } from './resume.ts';

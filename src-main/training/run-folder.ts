@@ -2,6 +2,7 @@ import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { Failure } from '../base/failure.ts';
+import { makeFolder } from '../base/make-folder.ts';
 import { appendJsonLine, errorCode, readJsonLines, writeFileAtomic } from '../workspace/atomic.ts';
 import type { Workspace } from '../workspace/workspace.ts';
 import { settingsSchema } from './settings.ts';
@@ -96,7 +97,7 @@ export async function claimRunId(
   now = new Date(),
 ): Promise<string> {
   const stamp = now.toISOString().slice(0, 19).replaceAll(/[-:]/g, '').replace('T', '-');
-  await mkdir(workspace.runs, { recursive: true });
+  await makeFolder(workspace.runs);
   for (let n = 1; ; n++) {
     const id = `${dataset.slice(0, LONGEST_DATASET_PART)}-${method}-${stamp}${n === 1 ? '' : `-${n}`}`;
     try {

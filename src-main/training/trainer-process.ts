@@ -1,5 +1,6 @@
 /** The process that trains: one job, then it ends. It stops cleanly when told to, or when its parent is gone. */
 import { Failure } from '../base/failure.ts';
+import { systemFailure } from '../base/system-failure.ts';
 import { openEngine } from '../engine/open-engine.ts';
 import { DivergedError } from './epoch.ts';
 import { toTrainer, type FromTrainer } from './job.ts';
@@ -49,7 +50,8 @@ async function train(job: Parameters<typeof trainNetwork>[1]): Promise<void> {
 function failed(error: unknown): FromTrainer {
   if (error instanceof DivergedError)
     return { kind: 'failed', code: 'diverged', message: `${error.message} Lower the learning rate with --lr.` };
-  if (error instanceof Failure) return { kind: 'failed', code: error.code, message: error.message };
+  const failure = error instanceof Failure ? error : systemFailure(error);
+  if (failure) return { kind: 'failed', code: failure.code, message: failure.message };
   const message = error instanceof Error ? error.message : String(error);
   return { kind: 'failed', code: 'internal', message, stack: error instanceof Error ? error.stack : undefined };
 }

@@ -1,8 +1,10 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
+import { open, readFile, rename, rm } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { Failure } from '../base/failure.ts';
+import { makeFolder } from '../base/make-folder.ts';
+import { isRunning, thisProcess } from '../base/process-identity.ts';
 
 /**
  * Writes a whole file so that a reader, or a crash at any moment, sees the old content or the new, never half of it:
@@ -10,9 +12,9 @@ import { Failure } from '../base/failure.ts';
  * @throws Failure `disk-full` where there is no room.
  */
 export async function writeFileAtomic(path: string, data: string | Uint8Array | readonly Uint8Array[]): Promise<void> {
-  await mkdir(dirname(path), { recursive: true });
   const temporary = temporaryName(path);
   try {
+    await makeFolder(dirname(path));
     const file = await open(temporary, 'wx');
     try {
       const parts = typeof data === 'string' || data instanceof Uint8Array ? [data] : data;
@@ -31,7 +33,16 @@ export async function writeFileAtomic(path: string, data: string | Uint8Array | 
 
 /** A fresh name beside `path` for a file or folder that is written in full before it takes that name. */
 export function temporaryName(path: string): string {
-  return join(dirname(path), `.${basename(path)}.${process.pid}.${randomBytes(4).toString('hex')}.tmp`);
+  const owner = [thisProcess.pid, thisProcess.start].filter((part) => part !== undefined).join('-');
+  return join(dirname(path), `.${basename(path)}.${owner}.${randomBytes(4).toString('hex')}.tmp`);
+}
+
+const temporary = /^\..*\.(\d+)(?:-(\d+))?\.[0-9a-f]{8}\.tmp$/s;
+
+/** Whether a file's name is one that `temporaryName` gave to a process that is no more. */
+export function isLeftOver(name: string): boolean {
+  const [, pid, start] = temporary.exec(name) ?? [];
+  return pid !== undefined && !isRunning(Number(pid), start);
 }
 
 /** Makes a rename inside `folder` last through a power cut. */
@@ -66,16 +77,18 @@ export function errorCode(error: unknown): string {
  * line never joins it.
  */
 export async function appendJsonLine(path: string, value: unknown): Promise<void> {
-  await mkdir(dirname(path), { recursive: true });
-  const file = await open(path, 'a+');
   try {
-    const separator = await mendTail(file);
-    await file.appendFile(`${separator}${JSON.stringify(value)}\n`);
-    await file.sync();
+    await makeFolder(dirname(path));
+    const file = await open(path, 'a+');
+    try {
+      const separator = await mendTail(file);
+      await file.appendFile(`${separator}${JSON.stringify(value)}\n`);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
   } catch (error) {
     throw diskFull(error, path);
-  } finally {
-    await file.close();
   }
 }
 

@@ -1,11 +1,38 @@
-import { mkdir, readdir } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { homedir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { isAbsolute, join, resolve } from 'node:path';
 import { Failure } from '../base/failure.ts';
+import { makeFolder } from '../base/make-folder.ts';
+import { systemReason } from '../base/system-failure.ts';
 import { checkName, isSafeName } from './names.ts';
 
 /** What a workspace keeps, each thing in a folder of its own under the folder of its kind. */
 export type WorkspaceKind = 'datasets' | 'backbones' | 'features' | 'runs';
+
+/**
+ * The folder of the workspace: the one that was named, else SIDETUNE_HOME, else ~/Sidetune.
+ * @throws Failure `usage` for the empty name, `workspace` where nothing says where it is
+ */
+export function workspaceFolder(root?: string): string {
+  if (root === '') throw new Failure('usage', '--workspace names no folder: give its path.');
+  const named = root ?? process.env.SIDETUNE_HOME;
+  if (named) return resolve(named);
+  const home = homeFolder();
+  if (home !== undefined && isAbsolute(home)) return join(home, 'Sidetune');
+  throw new Failure(
+    'workspace',
+    'There is no home folder to keep a workspace in: name a folder with --workspace, or with SIDETUNE_HOME.',
+  );
+}
+
+/** Undefined for an account that has none. */
+function homeFolder(): string | undefined {
+  try {
+    return homedir();
+  } catch {
+    return undefined;
+  }
+}
 
 /** The folders that a user's work lies in: plain, readable, copyable. It knows where things are, not what is in them. */
 export class Workspace {
@@ -16,13 +43,13 @@ export class Workspace {
    * @throws Failure `workspace` where the folder cannot be made.
    */
   static async open(root?: string): Promise<Workspace> {
-    const folder = resolve(root ?? (process.env.SIDETUNE_HOME || join(homedir(), 'Sidetune')));
+    const folder = workspaceFolder(root);
     try {
-      await mkdir(folder, { recursive: true });
+      await makeFolder(folder);
     } catch (error) {
       throw new Failure(
         'workspace',
-        `The workspace folder "${folder}" cannot be made: choose another with --workspace.`,
+        `The workspace folder "${folder}" cannot be made (${systemReason(error) ?? 'the system refuses'}): choose another with --workspace.`,
         { cause: error },
       );
     }
