@@ -69,11 +69,12 @@ interface ExportSource extends OpenedRun {
  */
 export async function exportRun(
   workspace: Workspace,
-  { run, out, form, images = PARITY_IMAGES }: ExportRequest,
+  { run: named, out, form, images = PARITY_IMAGES }: ExportRequest,
   options: TaskOptions = {},
 ): Promise<ExportResult> {
   const forms = form ? [form] : FORMS;
-  const opened = await openRun(workspace, run);
+  const opened = await openRun(workspace, named);
+  const { run } = opened.config;
   // Early: a folder that cannot be written to should not cost the user the wait.
   await prepareFolder(out, forms);
   const whole = await prepare(workspace, opened, options);

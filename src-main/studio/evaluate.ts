@@ -43,10 +43,11 @@ const BATCH = 8;
 /** Evaluates a run's best parameters on a split of its dataset. @throws Failure */
 export async function evaluate(
   workspace: Workspace,
-  { run, split, threads = availableParallelism() }: EvaluateRequest,
+  { run: named, split, threads = availableParallelism() }: EvaluateRequest,
   options: TaskOptions = {},
 ): Promise<Evaluation> {
-  const { config, backbone, frozen, network, layout, parameters } = await openRun(workspace, run);
+  const { config, backbone, frozen, network, layout, parameters } = await openRun(workspace, named);
+  const { run } = config;
   const dataset = await loadDataset(workspace, config.dataset);
   if (JSON.stringify(dataset.classes) !== JSON.stringify(config.classes))
     throw new Failure(

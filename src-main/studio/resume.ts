@@ -1,5 +1,6 @@
 /** What `--resume` may be told along with the run that it goes on with. */
 import { Failure } from '../base/failure.ts';
+import { findRun } from '../training/find-run.ts';
 import { readConfig, type RunConfig } from '../training/run-folder.ts';
 import type { Settings, SettingsChoice } from '../training/settings.ts';
 import type { Workspace } from '../workspace/workspace.ts';
@@ -12,15 +13,16 @@ export type PartialTrainRequest = Partial<Omit<TrainRequest, 'settings'>> & { se
 type Value = string | number | null;
 
 /**
- * The whole request that goes on with a run of which the id was given.
+ * The whole request that goes on with a run that was named, as `findRun` takes it.
  * @param given what was said besides the run; settings that were left out are undefined
- * @throws Failure `no-run`, `damaged-file`; `usage` where something contradicts the run
+ * @throws Failure `no-run`, `ambiguous-run`, `damaged-file`; `usage` where something contradicts the run
  */
 export async function requestToResume(
   workspace: Workspace,
-  run: string,
+  named: string,
   given: PartialTrainRequest,
 ): Promise<TrainRequest> {
+  const run = await findRun(workspace, named);
   const config = await readConfig(workspace, run);
   checkAgainstRun(config, given);
   const { settings, dataset, backbone } = config;

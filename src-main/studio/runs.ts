@@ -1,9 +1,14 @@
 /** What a user can ask about the runs of a workspace. */
+import { rename, rm } from 'node:fs/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { Failure } from '../base/failure.ts';
+import { findRun } from '../training/find-run.ts';
 import { listRuns as listConfigs, readConfig, readMetrics, readResult, runFile } from '../training/run-folder.ts';
 import type { EpochMetrics, RunConfig, RunResult } from '../training/run-folder.ts';
 import type { Settings } from '../training/settings.ts';
+import { temporaryName } from '../workspace/atomic.ts';
+import { isHeld } from '../workspace/lock.ts';
+import { sweepTemporaries } from '../workspace/sweep.ts';
 import type { Workspace } from '../workspace/workspace.ts';
 
 /** A run as `train` prints it; what an unfinished one does not know yet is null. */
@@ -91,19 +96,48 @@ async function beginning(workspace: Workspace, run: string): Promise<undefined> 
   });
 }
 
-/** @throws Failure `no-run` or `damaged-file` */
-export async function showRun(workspace: Workspace, run: string): Promise<ShownRun> {
+/* Runs are named here as `findRun` takes them: by an id, the beginning of one, or `latest`. */
+
+/** @throws Failure `no-run`, `ambiguous-run` or `damaged-file` */
+export async function showRun(workspace: Workspace, named: string): Promise<ShownRun> {
+  const run = await findRun(workspace, named);
   const config = await readConfig(workspace, run);
   const result = await readResult(workspace, run);
   return { run, config, result, epochs: await readMetrics(runFile(workspace, run, 'metrics')) };
 }
 
-/** Sets runs beside each other. @throws Failure `usage` for fewer than two, `no-run`, `damaged-file` */
+/**
+ * Removes runs for good, all or none of them.
+ * @throws Failure `no-run`, `ambiguous-run`; `busy` for one that is being trained
+ */
+export async function removeRuns(workspace: Workspace, names: readonly string[]): Promise<{ removed: string[] }> {
+  const removed = await distinctRuns(workspace, names);
+  for (const run of removed)
+    if (await isHeld(runFile(workspace, run, 'lock')))
+      throw new Failure('busy', `Run ${run} is being trained: stop that first, then remove it.`);
+  await sweepTemporaries(workspace.runs);
+  for (const run of removed) {
+    // Gone at once: a removal that is cut off leaves no half of a run.
+    const doomed = temporaryName(workspace.run(run));
+    await rename(workspace.run(run), doomed);
+    await rm(doomed, { recursive: true, force: true });
+  }
+  return { removed };
+}
+
+async function distinctRuns(workspace: Workspace, names: readonly string[]): Promise<string[]> {
+  const runs = new Set<string>();
+  for (const name of names) runs.add(await findRun(workspace, name));
+  return [...runs];
+}
+
+/** Sets runs beside each other. @throws Failure `usage` for fewer than two, `no-run`, `ambiguous-run`, `damaged-file` */
 export async function compareRuns(workspace: Workspace, names: readonly string[]): Promise<Comparison> {
-  const distinct = [...new Set(names)];
+  const distinct = names.length < 2 ? [] : await distinctRuns(workspace, names);
+  if (distinct.length < 2) throw new Failure('usage', 'Comparing takes at least two runs: name another one.');
   if (distinct.length < 2) throw new Failure('usage', 'Comparing takes at least two runs: name another one.');
   const runs: ListedRun[] = [];
-  for (const name of distinct) runs.push(await describeRun(workspace, await readConfig(workspace, name)));
+  for (const run of distinct) runs.push(await describeRun(workspace, await readConfig(workspace, run)));
   return { runs, differing: differingSettings(runs) };
 }
 

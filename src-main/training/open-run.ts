@@ -3,6 +3,7 @@ import { loadBackbone, type Backbone } from '../backbone/catalogue.ts';
 import type { Network } from '../methods/network.ts';
 import type { Workspace } from '../workspace/workspace.ts';
 import { buildNetwork, type FrozenFacts } from './build-network.ts';
+import { findRun } from './find-run.ts';
 import { ParameterLayout } from './parameters.ts';
 import { readConfig, runFile, type RunConfig } from './run-folder.ts';
 import { readParameters } from './checkpoint.ts';
@@ -27,10 +28,11 @@ export function frozenFactsOf({ structure }: Backbone, classes: number): FrozenF
 }
 
 /**
- * Opens a run with the best parameters so far.
- * @throws Failure `no-run`, `unfinished` when no epoch is done, `backbone-changed`, `damaged-file`.
+ * Opens a run, named as `findRun` takes it, with the best parameters so far.
+ * @throws Failure `no-run`, `ambiguous-run`, `unfinished` when no epoch is done, `backbone-changed`, `damaged-file`.
  */
-export async function openRun(workspace: Workspace, run: string): Promise<OpenedRun> {
+export async function openRun(workspace: Workspace, named: string): Promise<OpenedRun> {
+  const run = await findRun(workspace, named);
   const config = await readConfig(workspace, run);
   const backbone = await loadBackbone(workspace, config.backbone);
   if (backbone.sha256 !== config.backboneSha256)

@@ -7,6 +7,7 @@ import type { Evaluation, Prediction } from '../../studio/contract.ts';
 import { EXIT } from '../errors.ts';
 import { checkFlags, wholeNumber } from '../flags.ts';
 import { counted, grouped, percent, table } from '../format.ts';
+import { RUN } from '../run-words.ts';
 import type { Session } from '../session.ts';
 
 const evaluateFlags = z.object({
@@ -19,7 +20,7 @@ export function addApplyCommands(program: Command, session: Session): void {
   program
     .command('evaluate')
     .description('the scores of a run, class by class')
-    .argument('<run>')
+    .argument('<run>', RUN)
     .addOption(
       new Option('--split <split>', 'of its dataset (default: test where there is one, else val)').choices(splitNames),
     )
@@ -34,7 +35,7 @@ export function addApplyCommands(program: Command, session: Session): void {
   program
     .command('predict')
     .description('classify images with a run')
-    .argument('<run>')
+    .argument('<run>', RUN)
     .argument('<images...>', 'image files')
     .option('--threads <n>', 'default: all cores')
     .action(async (run: string, images: string[], options: unknown) => {

@@ -2,13 +2,14 @@ import type { Command } from 'commander';
 import { Option } from 'commander';
 import type { ExportRequest, ExportResult } from '../../studio/export.ts';
 import { counted } from '../format.ts';
+import { RUN } from '../run-words.ts';
 import type { Session } from '../session.ts';
 
 export function addExportCommand(program: Command, session: Session): void {
   program
     .command('export')
     .description('write a run as ONNX, checked against the predictions made here')
-    .argument('<run>')
+    .argument('<run>', RUN)
     .requiredOption('--out <dir>', 'folder to write to')
     .addOption(
       new Option(

@@ -1,8 +1,8 @@
 import type { Command } from 'commander';
 import { settingInWords } from '../../studio/runs.ts';
 import type { ShownRun } from '../../studio/runs.ts';
-import { byteSize, duration, grouped, percent, table } from '../format.ts';
-import { comparisonTable, describeResult, runTable } from '../run-words.ts';
+import { table } from '../format.ts';
+import { comparisonTable, curves, describeResult, RUN, runTable } from '../run-words.ts';
 import type { Session } from '../session.ts';
 
 export function addRunCommands(program: Command, session: Session): void {
@@ -19,8 +19,8 @@ export function addRunCommands(program: Command, session: Session): void {
 
   runs
     .command('show')
-    .description('the settings of a run, its result and its epochs')
-    .argument('<run>')
+    .description('the settings of a run, its result and how it came there')
+    .argument('<run>', RUN)
     .action(async (run: string) => {
       const { showRun } = await import('../../studio/runs.ts');
       const shown = await showRun(await session.workspace(), run);
@@ -30,11 +30,21 @@ export function addRunCommands(program: Command, session: Session): void {
   runs
     .command('compare')
     .description('runs side by side: the settings in which they differ, and what came of it')
-    .argument('<runs...>', 'two or more')
+    .argument('<runs...>', `two or more, each ${RUN}`)
     .action(async (names: string[]) => {
       const { compareRuns } = await import('../../studio/runs.ts');
       const comparison = await compareRuns(await session.workspace(), names);
       session.answer(comparison, comparisonTable(comparison));
+    });
+
+  runs
+    .command('remove')
+    .description('remove runs, all or none of those named; what was exported from them stays')
+    .argument('<runs...>', `each ${RUN}`)
+    .action(async (names: string[]) => {
+      const { removeRuns } = await import('../../studio/runs.ts');
+      const answer = await removeRuns(await session.workspace(), names);
+      session.answer(answer, answer.removed.map((run) => `Removed ${run}.`).join('\n'));
     });
 }
 
@@ -49,19 +59,9 @@ function describe({ run, config, result, epochs }: ShownRun): string {
       value === null ? [] : [[settingInWords(name), String(value)]],
     ),
   ];
-  const history = table(
-    ['EPOCH>', 'LOSS>', 'VAL>', 'TIME>', 'MEMORY>'],
-    epochs.map((epoch) => [
-      grouped(epoch.epoch),
-      epoch.loss.toFixed(4),
-      percent(epoch.val?.top1),
-      duration(epoch.seconds),
-      byteSize(epoch.rssBytes),
-    ]),
-  );
   return [
     result ? describeResult(result) : `${run}: unfinished, ${epochs.length} of ${config.settings.epochs} epochs done`,
     table(['SETTING', 'VALUE'], facts),
-    history,
+    curves(epochs),
   ].join('\n\n');
 }

@@ -1,10 +1,11 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { comparisonTable, runTable } from '../../../src-main/cli/run-words.ts';
-import { compareRuns, listRuns, showRun } from '../../../src-main/studio/runs.ts';
+import { comparisonTable, curves, describeResult, runTable } from '../../../src-main/cli/run-words.ts';
+import { compareRuns, listRuns, removeRuns, showRun } from '../../../src-main/studio/runs.ts';
 import { checkAgainstRun, requestToResume } from '../../../src-main/studio/resume.ts';
+import { findRun } from '../../../src-main/training/find-run.ts';
 import { appendMetrics, readConfig, runFile, writeConfig, writeResult } from '../../../src-main/training/run-folder.ts';
 import { completeSettings } from '../../../src-main/training/settings.ts';
 import type { SettingsChoice } from '../../../src-main/training/settings.ts';
@@ -92,8 +93,8 @@ describe('runs', () => {
     ]);
     expect(runs[1]).toMatchObject({ epochs: 3, bestEpoch: 2, val: { top1: 0.7, macro: 0.7 }, test: null, loss: 1 / 3 });
     const [, first, second] = runTable(runs).split('\n');
-    expect(first).toMatch(/^first +last +vit +90\.0 % +- +100 +1 min 23 s +done$/);
-    expect(second).toMatch(/^second +last +vit +70\.0 % +- +100 +- +unfinished, 3 of 30 epochs$/);
+    expect(first).toMatch(/^first +signs +last +vit +90\.0 % +7 of 30 +- +100 +10 +1 min 23 s +done$/);
+    expect(second).toMatch(/^second +signs +last +vit +70\.0 % +2 of 3 +- +100 +10 +- +unfinished, 3 of 30 epochs$/);
   });
 
   it('that have not begun have no scores', async () => {
@@ -117,8 +118,8 @@ describe('runs', () => {
     ]);
     expect(runs[0]).toMatchObject({ dataset: 'signs', settings: { rank: 8 } });
     const lines = runTable(runs).split('\n');
-    expect(lines[1]).toMatch(/^first +last +vit +- +- +100 +- +damaged$/);
-    expect(lines[4]).toMatch(/^fourth +- +- +- +- +- +- +damaged$/);
+    expect(lines[1]).toMatch(/^first +signs +last +vit +- +- +- +100 +10 +- +damaged$/);
+    expect(lines[4]).toMatch(/^fourth( +-){9} +damaged$/);
     expect(lines.slice(5).map((line) => line.split(': ')[0])).toEqual(['first', 'second', 'fourth']);
     expect(lines[5]).toContain(`"${runFile(workspace, 'first', 'result')}" is damaged`);
   });
@@ -129,8 +130,8 @@ describe('runs', () => {
     expect(comparison.differing).toEqual(['rank']);
     expect(comparison.runs.map(({ run }) => run)).toEqual(['second', 'first']);
     const lines = comparisonTable(comparison).split('\n');
-    expect(lines[0]).toMatch(/^RUN +RANK +VAL +TEST +PARAMETERS +TIME +MEMORY$/);
-    expect(lines[2]).toMatch(/^first +8 +90\.0 % +- +100 +1 min 23 s +200 MB$/);
+    expect(lines[0]).toMatch(/^RUN +RANK +VAL +BEST EPOCH +TEST +PARAMETERS +HEAD +TIME +MEMORY$/);
+    expect(lines[2]).toMatch(/^first +8 +90\.0 % +7 of 30 +- +100 +10 +1 min 23 s +200 MB$/);
     await expect(compareRuns(workspace, ['first', 'first'])).rejects.toMatchObject({ code: 'usage' });
     await expect(compareRuns(workspace, ['first', 'none'])).rejects.toMatchObject({ code: 'no-run' });
   });
@@ -165,5 +166,69 @@ describe('runs', () => {
     const usage = expect.objectContaining({ code: 'usage' }) as Error;
     expect(() => checkAgainstRun(config, { settings, threads: 1 })).toThrow(usage);
     expect(() => checkAgainstRun(config, { settings, engine: 'eager' })).toThrow(usage);
+  });
+});
+
+describe('a run', () => {
+  it('is named by its id, by the beginning of one id, or as the latest', async () => {
+    await writeRun('first-2', 3, { method: 'miet' });
+    expect(await findRun(workspace, 'first')).toBe('first');
+    expect(await findRun(workspace, 'first-')).toBe('first-2');
+    expect(await findRun(workspace, 's')).toBe('second');
+    expect(await findRun(workspace, 'latest')).toBe('first-2');
+    expect((await showRun(workspace, 'sec')).run).toBe('second');
+    expect(await requestToResume(workspace, 'sec', { settings: {} })).toMatchObject({ resume: 'second' });
+    expect((await compareRuns(workspace, ['latest', 'sec'])).runs.map(({ run }) => run)).toEqual(['first-2', 'second']);
+    await expect(compareRuns(workspace, ['sec', 'second'])).rejects.toMatchObject({ code: 'usage' });
+  });
+
+  it('is not guessed where several begin so, or none', async () => {
+    const ambiguous = findRun(workspace, '');
+    await expect(ambiguous).rejects.toMatchObject({ code: 'no-run' });
+    for (const number of [1, 2, 3, 4, 5, 6]) await mkdir(workspace.run(`set-${number}`));
+    await expect(findRun(workspace, 'set')).rejects.toMatchObject({
+      code: 'ambiguous-run',
+      message:
+        '"set" begins the names of 6 runs (set-1, set-2, set-3, set-4, set-5 and 1 more): write more of the one that is meant.',
+    });
+    await expect(findRun(workspace, 'third')).rejects.toMatchObject({ code: 'no-run' });
+    await removeRuns(workspace, ['first', 'second']);
+    await expect(findRun(workspace, 'latest')).rejects.toMatchObject({ code: 'no-run' });
+  });
+
+  it('is removed whole, with others or not at all, and never while it is trained', async () => {
+    await writeRun('third', 3, { method: 'miet' });
+    await expect(removeRuns(workspace, ['first', 'nowhere'])).rejects.toMatchObject({ code: 'no-run' });
+    await writeFile(runFile(workspace, 'second', 'lock'), String(process.pid));
+    await expect(removeRuns(workspace, ['first', 'second'])).rejects.toMatchObject({
+      code: 'busy',
+      message: 'Run second is being trained: stop that first, then remove it.',
+    });
+    expect(await readdir(workspace.runs)).toEqual(['first', 'second', 'third']);
+    await writeFile(runFile(workspace, 'first', 'config'), '{ "half');
+    expect(await removeRuns(workspace, ['fi', 'latest', 'first'])).toEqual({ removed: ['first', 'third'] });
+    expect(await readdir(workspace.runs)).toEqual(['second']);
+  });
+
+  it('is described with the epoch that its figures are from', async () => {
+    await finish('first');
+    const { result } = await showRun(workspace, 'first');
+    expect(describeResult(result!)).toContain('val top-1 90.0 % (macro 89.0 %), best of 30 epochs: 7');
+    expect(describeResult({ ...result!, test: { top1: 0.8, macro: 0.7 } })).toContain(
+      'test top-1 80.0 % (macro 70.0 %), after that epoch',
+    );
+    expect(describeResult({ ...result!, parameters: 0 })).toContain('10 parameters, all of them in the head');
+  });
+
+  it('is drawn as curves', async () => {
+    await addEpochs('first', [0.5, 0.9, 0.7]);
+    const lines = curves((await showRun(workspace, 'first')).epochs).split('\n');
+    expect(lines).toEqual([
+      'CURVE      3 EPOCHS  FIRST TO LAST',
+      'loss       █▃▁       1.0000 to 0.3333',
+      'val top-1  ▁█▄       50.0 % to 70.0 %, best 90.0 % at 2',
+      '1.0 s an epoch; each one is in metrics.jsonl, and in --json',
+    ]);
+    expect(curves([])).toBe('No epoch is done yet.');
   });
 });
