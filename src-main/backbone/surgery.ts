@@ -1,7 +1,7 @@
 /** Adding to a ViT's graph the outputs that a method trains on, summed inside the graph. */
 import { create } from '@bufbuild/protobuf';
 import { Failure } from '../base/failure.ts';
-import { DataType, floatTensor, int64Tensor, node, valueInfo } from '../engine/onnx/model.ts';
+import { DataType, floatTensor, int64Tensor, node, valueInfo, type Attribute } from '../engine/onnx/model.ts';
 import { ValueInfoProtoSchema } from '../engine/onnx/onnx_pb.ts';
 import type { ModelProto, NodeProto, TensorProto, ValueInfoProto } from '../engine/onnx/onnx_pb.ts';
 import type { VitStructure } from './find-blocks.ts';
@@ -15,8 +15,13 @@ import { keepOutputs, withGraph } from './prune.ts';
  */
 export type MapRequest = { kind: 'P'; group: number; index: number } | { kind: 'S'; index: number };
 
+/** How a map is rounded: to half precision, or in each row to 255 multiples of a step. */
+export type MapStorage = 'fp16' | 'int8';
+
 export interface TapRequest {
   maps: readonly MapRequest[];
+  /** Default: fp16. */
+  storage?: MapStorage;
   /** Whether to put out the head's base vectors: `base_cls` (where there is a CLS token) and `base_mean`. */
   base: boolean;
   /** Whether the model's own outputs stay. */
@@ -29,11 +34,13 @@ export function mapName(map: MapRequest): string {
 }
 
 /** Names of the graph's values that belong to a map. */
-export function mapValues(map: MapRequest): { map: string; scale: string; rowSums: string; rowSquareSums: string } {
+export function mapValues(map: MapRequest) {
   const name = mapName(map);
   return {
     map: name,
     scale: `${name}_scale`,
+    codes: `${name}_codes`,
+    rowSteps: `${name}_row_steps`,
     rowSums: `${name}_row_sums`,
     rowSquareSums: `${name}_row_square_sums`,
   };
@@ -45,12 +52,24 @@ export const BASE_MEAN = 'base_mean';
 /** Every value and node made here starts with it. */
 const OWN = 'sidetune/';
 const OLDEST_OPSET = 13;
+/** From here on ReduceMax takes its axes as an input. */
+const AXES_ARE_INPUT = 18;
+
+/** Largest code of a map in 8 bits, which is symmetric around 0. */
+const LARGEST_CODE = 127;
+/** Significant bits of a row's step: with the 7 of a code, no more than half precision has. */
+const STEP_BITS = 4;
+/** Smallest step of which all multiples are half-precision numbers. */
+const SMALLEST_STEP = 2 ** (STEP_BITS - 1 - 24);
 
 /**
  * A new model that puts out, for each map M of the request:
  * - `M` float16 [batch, tokens, width] = M / scale, rounded to half precision,
  * - `M_row_sums`, `M_row_square_sums` float32 [batch, tokens], of the map as stored: rounded, then times scale;
- * with a scalar float input `M_scale` (a power of two, so that dividing loses nothing); and for `base`
+ * with a scalar float input `M_scale` (a power of two, so that dividing loses nothing). With storage `int8`, `M` is
+ * rounded further, in each row to multiples of a step, and both are put out too: `M_codes` int8 [batch, tokens, width],
+ * -127 to 127, and `M_row_steps` float16 [batch, tokens]. Steps have so few bits that code * step is a half-precision
+ * number: `M` is their product to the bit, wherever that is taken. For `base`
  * `base_cls`, `base_mean` (patch tokens only) float32 [batch, width] of the unrounded z_L, before the final LayerNorm.
  * Sums are float32 and shared between maps. The model's own outputs go, with all that only they needed, unless
  * `keepLogits`. Weights are shared with `model`, not copied.
@@ -58,7 +77,7 @@ const OLDEST_OPSET = 13;
  */
 export function addTaps(model: ModelProto, structure: VitStructure, request: TapRequest): ModelProto {
   checkOpset(model);
-  const writer = new TapWriter(structure);
+  const writer = new TapWriter(structure, request.storage ?? 'fp16', opsetOf(model));
   const maps = new Map(request.maps.map((map) => [mapName(map), map]));
   for (const map of maps.values()) writer.addMap(map);
   if (request.base) writer.addBase();
@@ -114,7 +133,11 @@ class TapWriter {
   private readonly written = new Set<string>();
   private readonly batch: number | string;
 
-  constructor(private readonly structure: VitStructure) {
+  constructor(
+    private readonly structure: VitStructure,
+    private readonly storage: MapStorage,
+    private readonly opset: number,
+  ) {
     this.batch = structure.input.batch ?? structure.input.batchSymbol ?? 'batch';
   }
 
@@ -125,7 +148,8 @@ class TapWriter {
     const sum = this.sum(map.kind === 'P' ? map.group : 1, map.index);
     this.inputs.push(valueInfo(names.scale, DataType.FLOAT, []));
     const scaled = this.add('Div', [sum, names.scale], `${OWN}${names.map}_scaled`);
-    this.add('Cast', [scaled], names.map, { to: DataType.FLOAT16 });
+    const rounded = this.storage === 'int8' ? this.roundRows(scaled, names) : scaled;
+    this.add('Cast', [rounded], names.map, { to: DataType.FLOAT16 });
     const read = this.add('Cast', [names.map], `${OWN}${names.map}_read`, { to: DataType.FLOAT });
     const stored = this.add('Mul', [read, names.scale], `${OWN}${names.map}_stored`);
     const squares = this.add('Mul', [stored, stored], `${OWN}${names.map}_squares`);
@@ -137,6 +161,36 @@ class TapWriter {
       valueInfo(names.rowSums, DataType.FLOAT, [this.batch, tokens]),
       valueInfo(names.rowSquareSums, DataType.FLOAT, [this.batch, tokens]),
     );
+  }
+
+  /**
+   * Each row as multiples of the step by which its largest magnitude is no more than 127 of them, in float32. The step
+   * is rounded to its few bits by Veltkamp's splitting (Dekker, Numer. Math. 18, 1971), raised by half of the last bit
+   * before, so that it never comes out too small.
+   */
+  private roundRows(rows: string, names: ReturnType<typeof mapValues>): string {
+    const own = (part: string) => `${OWN}${names.map}_${part}`;
+    const magnitudes = this.add('Abs', [rows], own('magnitudes'));
+    const largest =
+      this.opset < AXES_ARE_INPUT
+        ? this.add('ReduceMax', [magnitudes], own('largest'), { axes: [-1], keepdims: 1 })
+        : this.add('ReduceMax', [magnitudes, this.integers('last_axis', [-1])], own('largest'), { keepdims: 1 });
+    const raised = this.number('step_of_largest', (1 + 2 ** -STEP_BITS) / LARGEST_CODE);
+    const wanted = this.add('Mul', [largest, raised], own('wanted_step'));
+    const exact = this.add('Max', [wanted, this.number('smallest_step', SMALLEST_STEP)], own('exact_step'));
+    const split = this.add('Mul', [exact, this.number('step_splitter', 2 ** (24 - STEP_BITS) + 1)], own('step_split'));
+    const rest = this.add('Sub', [split, exact], own('step_rest'));
+    const step = this.add('Sub', [split, rest], own('step'));
+    const codes = this.add('Round', [this.add('Div', [rows, step], own('quotients'))], own('whole_codes'));
+    this.add('Cast', [codes], names.codes, { to: DataType.INT8 });
+    const rowSteps = this.add('Squeeze', [step, this.integers('last_axis', [-1])], own('row_step'));
+    this.add('Cast', [rowSteps], names.rowSteps, { to: DataType.FLOAT16 });
+    const { tokens, width } = this.structure;
+    this.outputs.push(
+      valueInfo(names.codes, DataType.INT8, [this.batch, tokens, width]),
+      valueInfo(names.rowSteps, DataType.FLOAT16, [this.batch, tokens]),
+    );
+    return this.add('Mul', [codes, step], own('restored'));
   }
 
   addBase(): void {
@@ -174,7 +228,7 @@ class TapWriter {
     return this.add('Cast', [state], `${OWN}state_${index}`, { to: DataType.FLOAT });
   }
 
-  private add(opType: string, inputs: string[], output: string, attributes: Record<string, number> = {}): string {
+  private add(opType: string, inputs: string[], output: string, attributes: Record<string, Attribute> = {}): string {
     if (this.written.has(output)) return output;
     this.written.add(output);
     this.nodes.push(node(opType, inputs, [output], attributes));
@@ -186,6 +240,14 @@ class TapWriter {
     if (this.written.has(full)) return full;
     this.written.add(full);
     this.initializers.push(int64Tensor(full, values, shape));
+    return full;
+  }
+
+  private number(name: string, value: number): string {
+    const full = `${OWN}${name}`;
+    if (this.written.has(full)) return full;
+    this.written.add(full);
+    this.initializers.push(floatTensor(full, [], Float32Array.of(value)));
     return full;
   }
 

@@ -1,8 +1,10 @@
-import type { TensorData, TensorSpec } from './program.ts';
+import type { Storage, TensorData } from './program.ts';
 
 /** A tensor on its way between threads. */
-export interface SentTensor extends TensorSpec {
-  data: TensorData;
+export interface SentTensor {
+  shape: readonly number[];
+  storage: Storage | 'int8';
+  data: TensorData | Int8Array;
 }
 
 export type SessionRequest =

@@ -2,7 +2,6 @@
 import { parentPort } from 'node:worker_threads';
 import type { InferenceSession, Tensor } from 'onnxruntime-node';
 import { createSession, toOrt } from './session.ts';
-import type { Storage, TensorData } from './program.ts';
 import type { SentTensor, SessionReply, SessionRequest } from './session-messages.ts';
 
 const sessions = new Map<number, InferenceSession>();
@@ -52,6 +51,8 @@ function sent({ type, dims, data }: Tensor): SentTensor {
   const view = data as unknown as ArrayBufferView;
   // Float16Array on newer Node; the bits are what travels.
   const plain =
-    type === 'float16' ? new Uint16Array(view.buffer, view.byteOffset, view.byteLength / 2) : (data as TensorData);
-  return { storage: type as Storage, shape: [...dims], data: plain };
+    type === 'float16'
+      ? new Uint16Array(view.buffer, view.byteOffset, view.byteLength / 2)
+      : (data as SentTensor['data']);
+  return { storage: type as SentTensor['storage'], shape: [...dims], data: plain };
 }

@@ -1,6 +1,7 @@
 import { createRequire } from 'node:module';
 import * as ort from 'onnxruntime-node';
-import { allocate, checkFeeds, type Buffers, type Executable, type TensorData, type TensorSpec } from './program.ts';
+import { allocate, checkFeeds, type Buffers, type Executable, type TensorSpec } from './program.ts';
+import type { SentTensor } from './session-messages.ts';
 
 /* onnxruntime as it is used here. This file knows nothing of TF.js, so that threads that only run models start fast. */
 
@@ -90,6 +91,6 @@ function keepHalvesAsBits(): void {
 keepHalvesAsBits();
 
 /** `data`, by reference, as onnxruntime's tensor. */
-export function toOrt(spec: TensorSpec, data: TensorData): ort.Tensor {
+export function toOrt(spec: Pick<SentTensor, 'shape' | 'storage'>, data: SentTensor['data']): ort.Tensor {
   return new ort.Tensor(spec.storage as 'float32', data as Float32Array, spec.shape);
 }

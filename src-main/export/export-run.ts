@@ -120,7 +120,7 @@ async function prepare(workspace: Workspace, opened: OpenedRun, options: TaskOpt
   const { train, val } = splitImages(dataset, config.settings, true);
   const images = val.length > 0 ? val : train;
   const { source: folder } = dataset;
-  const request = { backbone, source: folder, lists: [images], maps: network.maps };
+  const request = { backbone, source: folder, lists: [images], maps: network.maps, storage: config.settings.cache };
   const { sets } = await extractFeatures(workspace, request, options);
   const features = sets[0]!;
   // A list may have needed a larger scale than the one trained on: the export must hold both.
@@ -163,7 +163,7 @@ async function encode(form: Form, source: ExportSource, metadata: Record<string,
       backbone: await readModel(backbone),
       structure: backbone.structure,
       pool: config.settings.pool,
-      ...{ network, parameters, scales, metadata },
+      ...{ network, parameters, scales, metadata, storage: config.settings.cache },
     }),
   );
 }

@@ -2,7 +2,7 @@ import { create } from '@bufbuild/protobuf';
 import { valuesReadBy } from '../backbone/graph.ts';
 import type { VitStructure } from '../backbone/find-blocks.ts';
 import { keepOutputs, withGraph } from '../backbone/prune.ts';
-import { addTaps, BASE_CLS, BASE_MEAN, mapValues } from '../backbone/surgery.ts';
+import { addTaps, BASE_CLS, BASE_MEAN, mapValues, type MapStorage } from '../backbone/surgery.ts';
 import { Failure } from '../base/failure.ts';
 import { DataType, floatTensor, IR_VERSION, node, valueInfo, type Dimension } from '../engine/onnx/model.ts';
 import { OperatorSetIdProtoSchema, StringStringEntryProtoSchema } from '../engine/onnx/onnx_pb.ts';
@@ -32,13 +32,15 @@ export interface MergedOptions {
   parameters: Float32Array;
   /** Power of two by which each map is divided before it is rounded, in the network's order. */
   scales: readonly number[];
+  /** How the maps that the network was trained on were rounded. Default: fp16. */
+  storage?: MapStorage;
   metadata?: Readonly<Record<string, string>>;
 }
 
 /**
  * Frozen ViT and side network as one ONNX model. Input: `pixel_values` float32 [batch, 3, height, width], already
  * normalised; output: `logits` float32 [batch, classes]. The batch is symbolic where the backbone's is. The maps are
- * divided by their scale, rounded to half precision and read back, as the feature cache does it; the base is not rounded.
+ * divided by their scale, rounded and read back, as the feature cache does it; the base is not rounded.
  * @throws Failure `backbone-opset`, `backbone-names`, or `bad-map`.
  */
 export async function mergedModel(options: MergedOptions): Promise<ModelProto> {
@@ -46,7 +48,7 @@ export async function mergedModel(options: MergedOptions): Promise<ModelProto> {
   const opset = joinedOpset(backbone);
   const maps = network.maps.map(mapValues);
   const base = pool === 'cls' ? BASE_CLS : BASE_MEAN;
-  const front = tappedGraph(backbone, structure, network, base);
+  const front = tappedGraph(options, base);
   const { tokens, width, prefix } = structure;
   const traced = await traceAdaptor(
     { network, parameters, scales, layout: { tokens, width, prefix } },
@@ -82,8 +84,8 @@ export async function mergedModel(options: MergedOptions): Promise<ModelProto> {
 }
 
 /** From `pixel_values` to the values that the network reads; the maps' scales are read, not yet made. */
-function tappedGraph(backbone: ModelProto, structure: VitStructure, network: Network, base: string): GraphProto {
-  const tapped = addTaps(backbone, structure, { maps: network.maps, base: network.usesBase });
+function tappedGraph({ backbone, structure, network, storage }: MergedOptions, base: string): GraphProto {
+  const tapped = addTaps(backbone, structure, { maps: network.maps, storage, base: network.usesBase });
   const read = new Set(network.maps.map((map) => mapValues(map).map));
   if (network.usesBase) read.add(base);
   const outputs = tapped.graph!.output.filter(({ name }) => read.has(name));

@@ -27,7 +27,7 @@ export async function withSampledFeatures<T>(
   if (rows.length === set.images) return use(set);
   await sweepTemporaries(workspace.features);
   const folder = temporaryName(workspace.feature('sample'));
-  const { tokens, width, hasCls } = set;
+  const { tokens, width, hasCls, storage } = set;
   try {
     const copy = async (path: string, columns: readonly RowTensor[]): Promise<string> => {
       const target = join(folder, basename(path));
@@ -38,7 +38,7 @@ export async function withSampledFeatures<T>(
     sampled.base = await copy(set.base, baseColumns(width, hasCls));
     for (const name of maps.map(mapName)) {
       const { path, scale } = set.maps[name]!;
-      sampled.maps[name] = { path: await copy(path, mapColumns(tokens, width)), scale };
+      sampled.maps[name] = { path: await copy(path, mapColumns(tokens, width, storage)), scale };
     }
     return await use(sampled);
   } finally {

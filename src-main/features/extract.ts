@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { exists } from '../base/exists.ts';
 import type { TaskOptions } from '../base/progress.ts';
 import type { Backbone } from '../backbone/catalogue.ts';
-import { mapName, type MapRequest } from '../backbone/surgery.ts';
+import { mapName, type MapRequest, type MapStorage } from '../backbone/surgery.ts';
 import { imagePath, type DatasetImage } from '../data/dataset.ts';
 import { startDecoder } from '../data/decode/start-decoder.ts';
 import type { Decoder } from '../data/decode/decoder.ts';
@@ -23,7 +23,7 @@ import {
   type FeatureSet,
 } from './feature-set.ts';
 import { FrozenVit } from './frozen-vit.ts';
-import type { TappedBatch } from './tapped-batch.ts';
+import type { TappedBatch, TappedMap } from './tapped-batch.ts';
 import { imageBatches, type ImageBatch } from './image-batches.ts';
 import { HEADROOM, LARGEST_HALF } from './map-scales.ts';
 import { HEADER_RESERVE, rowBytesOf, RowFileReader, RowFileWriter, type RowTensor } from './row-file.ts';
@@ -35,6 +35,8 @@ export interface ExtractionRequest {
   /** Lists whose features are wanted, for instance one for each split. */
   lists: readonly (readonly DatasetImage[])[];
   maps: readonly MapRequest[];
+  /** Default: fp16. */
+  storage?: MapStorage;
   threads?: number;
 }
 
@@ -69,18 +71,21 @@ export async function extractFeatures(
   const gaps = await findGaps(workspace, request);
   if (gaps.length > 0) {
     for (const { folder } of gaps) await sweepTemporaries(folder);
-    await checkSpace(workspace.features, neededBytes(request.backbone, gaps));
+    await checkSpace(workspace.features, neededBytes(request, gaps));
     await fill(request, gaps, options);
   }
   const sets = await Promise.all(request.lists.map((images) => describe(workspace, request, images)));
   return { sets, seconds: gaps.length > 0 ? (performance.now() - started) / 1000 : 0 };
 }
 
-async function findGaps(workspace: Workspace, { backbone, lists, maps }: ExtractionRequest): Promise<Gap[]> {
+async function findGaps(
+  workspace: Workspace,
+  { backbone, lists, maps, storage = 'fp16' }: ExtractionRequest,
+): Promise<Gap[]> {
   const gaps: Gap[] = [];
   const wanted = [...new Map(maps.map(storedMap).map((map) => [mapName(map), map])).values()];
   for (const images of lists) {
-    const folder = workspace.feature(featureKey(images, backbone));
+    const folder = workspace.feature(featureKey(images, backbone, storage));
     if (images.length === 0 || gaps.some((gap) => gap.folder === folder)) continue;
     const missing: MapRequest[] = [];
     for (const map of wanted) if (!(await exists(join(folder, mapFileName(map))))) missing.push(map);
@@ -90,32 +95,44 @@ async function findGaps(workspace: Workspace, { backbone, lists, maps }: Extract
   return gaps;
 }
 
-function neededBytes({ structure: { tokens, width, prefix } }: Backbone, gaps: readonly Gap[]): number {
+function neededBytes({ backbone, storage }: ExtractionRequest, gaps: readonly Gap[]): number {
+  const { tokens, width, prefix } = backbone.structure;
   const bytes = (columns: readonly RowTensor[], rows: number) => HEADER_RESERVE + rows * rowBytesOf(columns);
   return gaps.reduce(
     (sum, { images, maps, base }) =>
       sum +
-      maps.length * bytes(mapColumns(tokens, width), images.length) +
+      maps.length * bytes(mapColumns(tokens, width, storage), images.length) +
       (base ? bytes(baseColumns(width, prefix > 0), images.length) : 0),
     0,
   );
 }
 
 async function fill(request: ExtractionRequest, gaps: readonly Gap[], options: TaskOptions): Promise<void> {
-  const { backbone, source } = request;
+  const { backbone, source, storage = 'fp16' } = request;
   const named = new Map(gaps.flatMap((gap) => gap.maps).map((map) => [mapName(map), map]));
   const maps = [...named.values()];
   const threads = request.threads ?? availableParallelism();
   const decoder = await startDecoder();
   try {
-    const vit = await FrozenVit.open(backbone, maps, { threads });
+    const vit = await FrozenVit.open(backbone, maps, { threads, storage });
     try {
       const total = gaps.reduce((sum, gap) => sum + gap.images.length, 0);
       let before = 0;
       for (const gap of gaps) {
         const report = (done: number) =>
           options.onProgress?.({ task: 'extract', done: before + done, total, unit: 'images' });
-        await extractList({ backbone, source, gap, maps, vit, threads, decoder, signal: options.signal, report });
+        await extractList({
+          backbone,
+          source,
+          storage,
+          gap,
+          maps,
+          vit,
+          threads,
+          decoder,
+          signal: options.signal,
+          report,
+        });
         before += gap.images.length;
       }
     } finally {
@@ -129,6 +146,7 @@ async function fill(request: ExtractionRequest, gaps: readonly Gap[], options: T
 interface ListJob {
   backbone: Backbone;
   source: string;
+  storage: MapStorage;
   gap: Gap;
   maps: readonly MapRequest[];
   vit: FrozenVit;
@@ -176,8 +194,7 @@ async function writeList(job: ListJob, scales: readonly number[]): Promise<void>
       if (fitting.scales !== scales) throw new Overflow(fitting.scales);
       const { batch } = fitting;
       for (const { map, file } of files.maps) {
-        const { map: halves, rowSums, rowSquareSums } = batch.maps[places.get(mapName(map))!]!;
-        await file.write(first, count, { map: halves, row_sums: rowSums, row_square_sums: rowSquareSums });
+        await file.write(first, count, mapRows(batch.maps[places.get(mapName(map))!]!));
       }
       await files.base?.write(first, count, baseRows(batch));
       report(first + count);
@@ -205,11 +222,12 @@ async function finish(file: RowFileWriter, path: string, metadata: Record<string
 }
 
 /** Opens them one by one into `files`, so that those that were opened can be abandoned when one fails. */
-async function openFiles({ backbone, gap }: ListJob, files: OpenFiles): Promise<void> {
+async function openFiles({ backbone, storage, gap }: ListJob, files: OpenFiles): Promise<void> {
   const { tokens, width, prefix } = backbone.structure;
   const create = (name: string, columns: readonly RowTensor[]) =>
     RowFileWriter.create(join(gap.folder, name), columns, gap.images.length);
-  for (const map of gap.maps) files.maps.push({ map, file: await create(mapFileName(map), mapColumns(tokens, width)) });
+  for (const map of gap.maps)
+    files.maps.push({ map, file: await create(mapFileName(map), mapColumns(tokens, width, storage)) });
   if (gap.base) files.base = await create(BASE_FILE, baseColumns(width, prefix > 0));
 }
 
@@ -237,21 +255,27 @@ function provenanceOf({ backbone, threads }: ListJob): Record<string, string> {
   };
 }
 
+function mapRows({ map, rowSums, rowSquareSums, eightBit }: TappedMap): Record<string, ArrayBufferView> {
+  const sums = { row_sums: rowSums, row_square_sums: rowSquareSums };
+  return eightBit ? { ...sums, row_steps: eightBit.rowSteps, codes: eightBit.codes } : { ...sums, map };
+}
+
 function baseRows({ baseCls, baseMean }: TappedBatch): Record<string, Float32Array> {
   return baseCls ? { base_cls: baseCls, base_mean: baseMean } : { base_mean: baseMean };
 }
 
 async function describe(
   workspace: Workspace,
-  { backbone, maps }: ExtractionRequest,
+  { backbone, maps, storage = 'fp16' }: ExtractionRequest,
   images: readonly DatasetImage[],
 ): Promise<FeatureSet> {
-  const folder = workspace.feature(featureKey(images, backbone));
+  const folder = workspace.feature(featureKey(images, backbone, storage));
   const { tokens, width, prefix } = backbone.structure;
   const described: FeatureSet = {
     images: images.length,
     tokens,
     width,
+    storage,
     maps: {},
     base: join(folder, BASE_FILE),
     hasCls: prefix > 0,

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import type { Backbone } from '../backbone/catalogue.ts';
-import { mapName, type MapRequest } from '../backbone/surgery.ts';
+import { mapName, type MapRequest, type MapStorage } from '../backbone/surgery.ts';
 import { contentHash, type DatasetImage } from '../data/dataset.ts';
 import { rowBytesOf, type RowTensor } from './row-file.ts';
 
@@ -10,6 +10,7 @@ export const featureSetSchema = z.object({
   images: z.int(),
   tokens: z.int(),
   width: z.int(),
+  storage: z.enum(['fp16', 'int8']),
   /** By map name, such as `P1_3` or `S_8`. */
   maps: z.record(z.string(), z.object({ path: z.string(), scale: z.number().positive() })),
   base: z.string(),
@@ -17,15 +18,15 @@ export const featureSetSchema = z.object({
 });
 export type FeatureSet = z.infer<typeof featureSetSchema>;
 
-/** Folder name of the features of these images: one for each content, order, backbone and preprocessing. */
-export function featureKey(images: readonly DatasetImage[], backbone: Backbone): string {
+/** Folder name of the features of these images: one for each content, order, backbone, preprocessing and storage. */
+export function featureKey(images: readonly DatasetImage[], backbone: Backbone, storage: MapStorage): string {
   const { sha256, preprocessing } = backbone;
   const what = JSON.stringify({
     images: contentHash(images),
     sha256,
     preprocessing,
     view: 'whole',
-    storage: 'fp16',
+    storage,
     version: 1,
   });
   return createHash('sha256').update(what).digest('hex').slice(0, 24);
@@ -42,12 +43,22 @@ export function mapFileName(map: MapRequest): string {
 
 export const BASE_FILE = 'base.safetensors';
 
-/** Columns of a map's file: the map as stored (divided by the scale), and sums over the width of what that stands for. */
-export function mapColumns(tokens: number, width: number): RowTensor[] {
+/**
+ * Columns of a map's file: the map as stored (divided by the scale), and sums over the width of what that stands for.
+ * In 8 bits it is stored as codes, to be multiplied by the step of their row.
+ */
+export function mapColumns(tokens: number, width: number, storage: MapStorage = 'fp16'): RowTensor[] {
+  const stored: RowTensor[] =
+    storage === 'fp16'
+      ? [{ name: 'map', dtype: 'F16', shape: [tokens, width] }]
+      : [
+          { name: 'row_steps', dtype: 'F16', shape: [tokens] },
+          { name: 'codes', dtype: 'I8', shape: [tokens, width] },
+        ];
   return [
     { name: 'row_sums', dtype: 'F32', shape: [tokens] },
     { name: 'row_square_sums', dtype: 'F32', shape: [tokens] },
-    { name: 'map', dtype: 'F16', shape: [tokens, width] },
+    ...stored,
   ];
 }
 
@@ -58,6 +69,9 @@ export function baseColumns(width: number, hasCls: boolean): RowTensor[] {
 }
 
 /** Bytes that the cache holds for an image when a method reads `maps` maps: base vectors and checksums included. */
-export function featureBytesPerImage(maps: number, tokens: number, width: number, hasCls = true): number {
-  return maps * rowBytesOf(mapColumns(tokens, width)) + rowBytesOf(baseColumns(width, hasCls));
+export function featureBytesPerImage(
+  maps: number,
+  { tokens, width, hasCls, storage }: Pick<FeatureSet, 'tokens' | 'width' | 'hasCls' | 'storage'>,
+): number {
+  return maps * rowBytesOf(mapColumns(tokens, width, storage)) + rowBytesOf(baseColumns(width, hasCls));
 }

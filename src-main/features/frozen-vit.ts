@@ -1,10 +1,11 @@
 import { Failure } from '../base/failure.ts';
 import { readModel, type Backbone } from '../backbone/catalogue.ts';
-import { addTaps, FLOAT_PIXELS, mapValues, withFloatPixels, type MapRequest } from '../backbone/surgery.ts';
+import { addTaps, FLOAT_PIXELS, mapValues, withFloatPixels } from '../backbone/surgery.ts';
+import type { MapRequest, MapStorage } from '../backbone/surgery.ts';
 import { DataType, encodeModel } from '../engine/onnx/model.ts';
 import type { SentTensor } from '../engine/session-messages.ts';
 import { SessionThread, type ThreadSession } from '../engine/session-thread.ts';
-import type { TappedBatch } from './tapped-batch.ts';
+import type { TappedBatch, TappedMap } from './tapped-batch.ts';
 import { raiseScales } from './map-scales.ts';
 
 const FLOAT: number = DataType.FLOAT;
@@ -29,11 +30,11 @@ export class FrozenVit {
   static async open(
     backbone: Backbone,
     maps: readonly MapRequest[],
-    { threads, batch = 8 }: { threads: number; batch?: number },
+    { threads, storage = 'fp16', batch = 8 }: { threads: number; storage?: MapStorage; batch?: number },
   ): Promise<FrozenVit> {
     const { structure } = backbone;
     const { input } = structure;
-    const tapped = addTaps(await readModel(backbone), structure, { maps, base: true });
+    const tapped = addTaps(await readModel(backbone), structure, { maps, storage, base: true });
     const isFloat = input.dataType === FLOAT;
     const model = isFloat ? tapped : withFloatPixels(tapped, structure);
     const pixels = isFloat ? input.name : FLOAT_PIXELS;
@@ -70,12 +71,19 @@ export class FrozenVit {
     const { tokens, width } = this.backbone.structure;
     const floats = (name: string, each: number) => (outputs[name]!.data as Float32Array).subarray(0, count * each);
     return {
-      maps: this.maps.map((map) => {
+      maps: this.maps.map((map): TappedMap => {
         const names = mapValues(map);
-        return {
+        const tapped = {
           map: (outputs[names.map]!.data as Uint16Array).subarray(0, count * tokens * width),
           rowSums: floats(names.rowSums, tokens),
           rowSquareSums: floats(names.rowSquareSums, tokens),
+        };
+        const codes = outputs[names.codes];
+        if (!codes) return tapped;
+        const rowSteps = (outputs[names.rowSteps]!.data as Uint16Array).subarray(0, count * tokens);
+        return {
+          ...tapped,
+          eightBit: { codes: (codes.data as Int8Array).subarray(0, count * tokens * width), rowSteps },
         };
       }),
       baseCls: outputs.base_cls ? floats('base_cls', width) : undefined,

@@ -1,5 +1,6 @@
 import { Failure } from '../base/failure.ts';
 import { mapName, type MapRequest } from '../backbone/surgery.ts';
+import { restoreRows } from './eight-bit.ts';
 import type { FeatureSet } from './feature-set.ts';
 import { RowFileReader } from './row-file.ts';
 
@@ -15,6 +16,9 @@ export type FeatureBuffers = Record<string, Float32Array | Uint16Array>;
 
 /** Streams rows of a cached feature set into batches; nothing but the batch is held. */
 export class FeatureReader {
+  /** By map, of a cache in 8 bits: the codes and steps of the rows that are being read. */
+  private readonly codes: { codes: Int8Array; rowSteps: Uint16Array }[] = [];
+
   private constructor(
     private readonly needs: FeatureNeeds,
     private readonly maps: readonly RowFileReader[],
@@ -66,26 +70,47 @@ export class FeatureReader {
 
   /**
    * Reads images `rows` into the first places of the buffers. Places beyond keep what they held: padding, to be given
-   * no weight.
+   * no weight. One call at a time.
    * @throws Failure `damaged-features`
    */
   async read(rows: ArrayLike<number>, buffers: FeatureBuffers): Promise<void> {
-    const reads: Promise<void>[] = [];
-    const fill = (file: RowFileReader, column: string, buffer: FeatureBuffers[string]) => {
+    const fill = (file: RowFileReader, column: string, buffer: ArrayBufferView): Promise<void>[] => {
       const bytes = file.rowBytes(column);
-      for (let place = 0; place < rows.length; place++)
-        reads.push(
-          file.read(column, rows[place]!, new Uint8Array(buffer.buffer, buffer.byteOffset + place * bytes, bytes)),
-        );
+      return Array.from(rows, (row, place) =>
+        file.read(column, row, new Uint8Array(buffer.buffer, buffer.byteOffset + place * bytes, bytes)),
+      );
     };
-    this.maps.forEach((file, index) => {
-      fill(file, 'map', buffers[`map_${index}`]!);
-      if (!this.needs.rowSums) return;
-      fill(file, 'row_sums', buffers[`row_sums_${index}`]!);
-      fill(file, 'row_square_sums', buffers[`row_square_sums_${index}`]!);
+    const reads = this.maps.flatMap((file, index) => {
+      const map = buffers[`map_${index}`] as Uint16Array;
+      const stored =
+        this.set.storage === 'fp16' ? fill(file, 'map', map) : [this.restore(index, rows.length, fill, map)];
+      if (!this.needs.rowSums) return stored;
+      return [
+        ...stored,
+        ...fill(file, 'row_sums', buffers[`row_sums_${index}`]!),
+        ...fill(file, 'row_square_sums', buffers[`row_square_sums_${index}`]!),
+      ];
     });
-    if (this.base) fill(this.base, `base_${this.needs.base}`, buffers.base!);
+    if (this.base) reads.push(...fill(this.base, `base_${this.needs.base}`, buffers.base!));
     await Promise.all(reads);
+  }
+
+  /** Reads codes and steps of `count` images, and from them the map. */
+  private async restore(
+    index: number,
+    count: number,
+    fill: (file: RowFileReader, column: string, buffer: ArrayBufferView) => Promise<void>[],
+    map: Uint16Array,
+  ): Promise<void> {
+    const { tokens, width } = this.set;
+    let held = this.codes[index];
+    if (!held || held.codes.length < count * tokens * width) {
+      held = { codes: new Int8Array(count * tokens * width), rowSteps: new Uint16Array(count * tokens) };
+      this.codes[index] = held;
+    }
+    const file = this.maps[index]!;
+    await Promise.all([...fill(file, 'codes', held.codes), ...fill(file, 'row_steps', held.rowSteps)]);
+    restoreRows(held.codes.subarray(0, count * tokens * width), held.rowSteps.subarray(0, count * tokens), map);
   }
 
   async close(): Promise<void> {

@@ -44,11 +44,9 @@ function entriesOf(tensors: readonly RowTensor[], rows: number): [string, Tensor
     name,
     { dtype, shape: [rows, ...shape] },
   ]);
-  // Four-byte elements before two-byte ones, so that all are aligned.
-  return [
-    [CRC, { dtype: 'U32', shape: [rows, tensors.length] }],
-    ...entries.sort(([, a], [, b]) => Number(a.dtype === 'F16') - Number(b.dtype === 'F16')),
-  ];
+  // Four-byte elements before two-byte ones before bytes, so that all are aligned.
+  const size = ({ dtype }: TensorEntry) => tensorBytes({ dtype, shape: [] });
+  return [[CRC, { dtype: 'U32', shape: [rows, tensors.length] }], ...entries.sort(([, a], [, b]) => size(b) - size(a))];
 }
 
 /** Writes a row file under a temporary name; it takes its own only when it is whole. */

@@ -24,7 +24,9 @@ export class Classifier {
   }
 
   static async open(run: OpenedRun, threads: number): Promise<Classifier> {
-    const classifier = new Classifier(run, await FrozenVit.open(run.backbone, run.network.maps, { threads }), threads);
+    const storage = run.config.settings.cache;
+    const vit = await FrozenVit.open(run.backbone, run.network.maps, { threads, storage });
+    const classifier = new Classifier(run, vit, threads);
     try {
       classifier.adaptor = await classifier.compile();
       return classifier;

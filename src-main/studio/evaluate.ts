@@ -62,7 +62,7 @@ export async function evaluate(
   }
   const { sets } = await extractFeatures(
     workspace,
-    { backbone, source: dataset.source, lists: [images], maps: network.maps, threads },
+    { backbone, source: dataset.source, lists: [images], maps: network.maps, storage: config.settings.cache, threads },
     options,
   );
   const engine = await openEngine('compiled', threads);

@@ -69,7 +69,7 @@ export async function train(
   const lists = [splits.train, splits.val, splits.test];
   const extraction = await extractFeatures(
     workspace,
-    { backbone, source: dataset.source, lists, maps: network.maps, threads },
+    { backbone, source: dataset.source, lists, maps: network.maps, storage: plan.settings.cache, threads },
     options,
   );
   const vit = extraction.seconds > 0 ? peakRssBytes() : null;
@@ -81,7 +81,6 @@ export async function train(
     jobOf(workspace, plan, config, frozen, extraction.sets),
     options,
   );
-  const { tokens, width, prefix } = frozen.layout;
   const result: RunResult = {
     run: config.run,
     method: config.settings.method,
@@ -96,7 +95,7 @@ export async function train(
     test: outcome.test,
     seconds: { extract: extraction.seconds, train: outcome.seconds, total: (performance.now() - started) / 1000 },
     peakRssBytes: { trainer: outcome.peakRssBytes, vit },
-    featureBytesPerImage: featureBytesPerImage(network.maps.length, tokens, width, prefix > 0),
+    featureBytesPerImage: featureBytesPerImage(network.maps.length, extraction.sets[0]!),
     engine: config.engine,
     device: config.device,
     settings: config.settings,

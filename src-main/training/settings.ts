@@ -32,6 +32,8 @@ export const settingsSchema = z.object({
   seed: z.int().min(0),
   /** Training images to use, stratified; null for all. */
   limit: count.nullable(),
+  /** How features are kept between epochs. */
+  cache: z.enum(['fp16', 'int8']).default('fp16'),
 });
 export type Settings = z.infer<typeof settingsSchema>;
 
@@ -94,6 +96,7 @@ export function completeSettings(choice: SettingsChoice, backbone: BackboneFacts
     batch: choice.batch ?? 32,
     seed: choice.seed ?? 1,
     limit: choice.limit ?? null,
+    cache: choice.cache ?? 'fp16',
   };
   const checked = settingsSchema.safeParse(complete);
   if (!checked.success) {

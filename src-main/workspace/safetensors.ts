@@ -9,7 +9,7 @@ import { writeFileAtomic } from './atomic.ts';
  * header padded with spaces, then the tensors' bytes, little-endian, row-major, without holes.
  */
 
-const bytesOf = { F16: 2, F32: 4, I32: 4, U32: 4, I64: 8, U8: 1, BOOL: 1 } as const;
+const bytesOf = { F16: 2, F32: 4, I32: 4, U32: 4, I64: 8, I8: 1, U8: 1, BOOL: 1 } as const;
 const longestHeader = 100_000_000;
 
 /** The element types read and written here. */
@@ -40,7 +40,7 @@ export interface SafetensorsHeader {
 }
 
 const entrySchema = z.object({
-  dtype: z.enum(['F16', 'F32', 'I32', 'U32', 'I64', 'U8', 'BOOL']),
+  dtype: z.enum(['F16', 'F32', 'I32', 'U32', 'I64', 'I8', 'U8', 'BOOL']),
   shape: z.array(z.int().nonnegative()),
   data_offsets: z.tuple([z.int().nonnegative(), z.int().nonnegative()]),
 });

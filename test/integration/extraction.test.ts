@@ -2,7 +2,7 @@ import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdir, mkdtemp, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import sharp from 'sharp';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { addBackbone, type Backbone } from '../../src-main/backbone/catalogue.ts';
@@ -214,6 +214,59 @@ describe('the cache', () => {
     for (let row = 0; row < images.length; row++) await readRow(set, last[1]!, row);
   });
 
+  it('in 8 bits is within half a step of the map, its sums those of what it holds, and apart from that in 16', async () => {
+    const backbone = await add(plain);
+    const [half] = (await extractFeatures(workspace, request(backbone))).sets as [FeatureSet];
+    const [eight] = (await extractFeatures(workspace, request(backbone, { storage: 'int8' }))).sets as [FeatureSet];
+    expect(dirname(eight.base)).not.toBe(dirname(half.base));
+    expect(await hashFile(eight.base)).toBe(await hashFile(half.base));
+    for (const map of last) {
+      const found = await readRow(eight, map, 11);
+      const wanted = await readRow(half, map, 11);
+      let differing = 0;
+      for (let token = 0; token < 17; token++) {
+        const row = (values: Float32Array) => values.subarray(12 * token, 12 * token + 12);
+        const largest = Math.max(...row(wanted.values).map(Math.abs));
+        // A step is at most 17 sixteenths, and an eighth on top, of the largest magnitude's 127th.
+        const bound = ((17 / 16) * (9 / 8) * largest) / 127 / 2 + largest * 2 ** -11;
+        row(found.values).forEach((value, i) => {
+          expect(Math.abs(value - row(wanted.values)[i]!)).toBeLessThanOrEqual(bound);
+          if (value !== row(wanted.values)[i]) differing++;
+        });
+        expect(found.sums[token]).toBeCloseTo(
+          row(found.values).reduce((sum, value) => sum + value, 0),
+          4,
+        );
+        expect(found.squares[token]).toBeCloseTo(
+          row(found.values).reduce((sum, value) => sum + value * value, 0),
+          3,
+        );
+      }
+      expect(differing).toBeGreaterThan(100);
+    }
+  });
+
+  it('in 8 bits holds exactly what the ViT puts out for predictions', async () => {
+    const backbone = await add(plain);
+    const [eight] = (await extractFeatures(workspace, request(backbone, { storage: 'int8' }))).sets as [FeatureSet];
+    const decoder = await startDecoder();
+    const vit = await FrozenVit.open(backbone, last, { threads: 1, storage: 'int8' });
+    try {
+      const read = { decoder, preprocessing: backbone.preprocessing, batch: 1 };
+      for await (const { first, pixels } of imageBatches([join(source, '3.png')], read)) {
+        const { maps } = await vit.run(pixels, 1, [1, 1]);
+        for (const [index, map] of last.entries()) {
+          // Zeros have no sign in the cache.
+          const wanted = halvesToFloats(maps[index]!.map).map((value) => value + 0);
+          expect((await readRow(eight, map, 3 + first)).values).toEqual(wanted);
+        }
+      }
+    } finally {
+      await vit.close();
+      await decoder.close();
+    }
+  });
+
   it('is not begun where the disk has no room for it', async () => {
     const backbone = await add(plain);
     const { structure } = backbone;
@@ -225,13 +278,13 @@ describe('the cache', () => {
     expect(await readdir(workspace.root)).not.toContain('features');
   });
 
-  it('takes the bytes an image that the studio says', async () => {
-    const { sets } = await extractFeatures(workspace, request(await add(plain)));
+  it.each(['fp16', 'int8'] as const)('takes the bytes an image that the studio says, in %s', async (storage) => {
+    const { sets } = await extractFeatures(workspace, request(await add(plain), { storage }));
     const [set] = sets as [FeatureSet];
     const paths = [set.base, ...Object.values(set.maps).map(({ path }) => path)];
     const sizes = await Promise.all(paths.map(async (path) => (await stat(path)).size));
     const total = sizes.reduce((sum, size) => sum + size, 0);
-    expect(total).toBe(3 * HEADER_RESERVE + images.length * featureBytesPerImage(2, 17, 12, true));
+    expect(total).toBe(3 * HEADER_RESERVE + images.length * featureBytesPerImage(2, set));
   });
 
   it('fills several lists in one call, each on its own, and equal ones once', async () => {

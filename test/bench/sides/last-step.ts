@@ -99,6 +99,7 @@ async function randomFeatures(): Promise<FeatureSet> {
     images: batch,
     tokens,
     width,
+    storage: 'fp16',
     maps: {},
     base: join(folder, 'base.safetensors'),
     hasCls: true,

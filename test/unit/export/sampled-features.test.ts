@@ -44,7 +44,7 @@ describe('sampled features', () => {
     await base.write(0, images, { base_cls: tens, base_mean: tens });
     await base.finish({});
     set = {
-      ...{ images, tokens, width, hasCls: true },
+      ...{ images, tokens, width, hasCls: true, storage: 'fp16' },
       maps: { S_2: { path: join(cache, 'map.safetensors'), scale: 4 } },
       base: join(cache, 'base.safetensors'),
     };
