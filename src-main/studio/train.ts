@@ -8,10 +8,9 @@ import { mapName } from '../backbone/surgery.ts';
 import { contentHash, type Dataset, type DatasetImage } from '../data/dataset.ts';
 import { extractFeatures } from '../features/extract.ts';
 import { featureBytesPerImage, type FeatureSet } from '../features/feature-set.ts';
-import type { Network, StepForm } from '../methods/network.ts';
+import type { Network } from '../methods/network.ts';
 import { buildNetwork, type FrozenFacts } from '../training/build-network.ts';
 import type { TrainingJob, TrainingOutcome } from '../training/job.ts';
-import { defaultMicroBatch } from '../training/micro-batch.ts';
 import { frozenFactsOf } from '../training/open-run.ts';
 import { ParameterLayout } from '../training/parameters.ts';
 import {
@@ -28,6 +27,7 @@ import {
 } from '../training/run-folder.ts';
 import { completeSettings, type Settings } from '../training/settings.ts';
 import { splitImages, type SplitImages } from '../training/split-images.ts';
+import { chooseStep, type StepChoice } from '../training/step-choice.ts';
 import { trainInProcess } from '../training/start-trainer.ts';
 import { isHeld, takeLock } from '../workspace/lock.ts';
 import { sweepTemporaries } from '../workspace/sweep.ts';
@@ -45,7 +45,6 @@ interface Plan {
   backbone: Backbone;
   settings: Settings;
   splits: SplitImages;
-  stepForm: StepForm;
   threads: number;
   /** The run that goes on; undefined for a new one. */
   old: RunConfig | undefined;
@@ -65,7 +64,7 @@ export async function train(
   const plan = await planRun(workspace, request, options);
   const { backbone, dataset, splits, threads } = plan;
   const frozen = frozenFactsOf(backbone, dataset.classes.length);
-  const network = buildNetwork(plan.settings, frozen, plan.stepForm);
+  const network = buildNetwork(plan.settings, frozen, 'plain');
   const lists = [splits.train, splits.val, splits.test];
   const extraction = await extractFeatures(
     workspace,
@@ -73,7 +72,8 @@ export async function train(
     options,
   );
   const vit = extraction.seconds > 0 ? peakRssBytes() : null;
-  const config = await configOf(workspace, request, plan, network, extraction.sets[0]!);
+  const step = await stepOf(workspace, request, plan, frozen, options);
+  const config = await configOf(workspace, request, plan, network, extraction.sets[0]!, step);
   options.signal?.throwIfAborted();
   const outcome = await trainLocked(
     workspace,
@@ -120,7 +120,7 @@ async function planRun(workspace: Workspace, request: TrainRequest, options: Tra
   if (old) checkAgainstRun(old, request);
   if (old) checkSameData(old, dataset, backbone, splits);
   const threads = old?.threads ?? request.threads ?? availableParallelism();
-  return { dataset, backbone, settings, splits, threads, old, stepForm: request.stepForm ?? old?.stepForm ?? 'plain' };
+  return { dataset, backbone, settings, splits, threads, old };
 }
 
 function jobOf(
@@ -170,6 +170,19 @@ function busy(run: string): Failure {
   return new Failure('busy', `Run ${run} is being trained by another process: wait for it, or start a new run.`);
 }
 
+/** A run that goes on keeps its step, unless it is told another form. */
+function stepOf(
+  workspace: Workspace,
+  { stepForm, engine }: TrainRequest,
+  { settings, splits, threads, old }: Plan,
+  frozen: FrozenFacts,
+  options: TaskOptions,
+): Promise<StepChoice> | StepChoice {
+  if (old) return { stepForm: stepForm ?? old.stepForm, microBatch: old.microBatch };
+  const question = { settings, frozen, threads, engine: engine ?? 'compiled' };
+  return chooseStep(workspace, question, splits.train.length, stepForm, options);
+}
+
 /** The config of a new run, or that of the one that goes on, brought up to date. */
 async function configOf(
   workspace: Workspace,
@@ -177,15 +190,15 @@ async function configOf(
   plan: Plan,
   network: Network,
   trainSet: FeatureSet,
+  step: StepChoice,
 ): Promise<RunConfig> {
-  const { settings, dataset, backbone, splits, stepForm, threads, old } = plan;
+  const { settings, dataset, backbone, splits, threads, old } = plan;
   if (old) {
-    const config = { ...old, stepForm, noTest: request.noTest ?? old.noTest };
+    const config = { ...old, ...step, noTest: request.noTest ?? old.noTest };
     await writeConfig(workspace, config);
     return config;
   }
   const layout = new ParameterLayout(network.parameters);
-  const { tokens, width, prefix } = backbone.structure;
   const config: RunConfig = {
     version: 1,
     run: await claimRunId(workspace, settings.method, dataset.name),
@@ -202,8 +215,7 @@ async function configOf(
     engine: request.engine ?? 'compiled',
     device: request.device ?? 'cpu',
     threads,
-    stepForm,
-    microBatch: defaultMicroBatch({ tokens, width, prefix }, network.maps.length, settings.batch, threads),
+    ...step,
     scales: network.maps.map((map) => trainSet.maps[mapName(map)]!.scale),
   };
   await writeConfig(workspace, config);
