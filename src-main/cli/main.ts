@@ -19,7 +19,7 @@ let stray: { error: unknown } | undefined;
 /** The exit code of a command that did not succeed, once that has been said; it is said once. */
 let said: Promise<number> | undefined;
 
-for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   process.on(signal, () => {
     if (interrupted) process.exit(EXIT.interrupted);
     interrupted = true;

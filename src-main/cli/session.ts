@@ -38,7 +38,7 @@ export class Session {
     private readonly streams: Streams,
     readonly signal: AbortSignal,
     /** Read late: flags are known once the command line has been parsed. */
-    private readonly globals: () => GlobalOptions,
+    readonly globals: () => GlobalOptions,
   ) {
     this.progress = new ProgressPrinter(streams.stderr);
   }

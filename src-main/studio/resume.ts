@@ -1,8 +1,14 @@
 /** What `--resume` may be told along with the run that it goes on with. */
+import { realpath } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { loadBackbone } from '../backbone/catalogue.ts';
+import { exists } from '../base/exists.ts';
 import { Failure } from '../base/failure.ts';
+import { datasetSource } from '../data/dataset-store.ts';
 import { findRun } from '../training/find-run.ts';
-import { readConfig, type RunConfig } from '../training/run-folder.ts';
+import { listRuns, readConfig, runFile, type RunConfig } from '../training/run-folder.ts';
 import type { Settings, SettingsChoice } from '../training/settings.ts';
+import { isHeld } from '../workspace/lock.ts';
 import type { Workspace } from '../workspace/workspace.ts';
 import { settingInWords } from './runs.ts';
 import type { TrainRequest } from './train-request.ts';
@@ -13,17 +19,17 @@ export type PartialTrainRequest = Partial<Omit<TrainRequest, 'settings'>> & { se
 type Value = string | number | null;
 
 /**
- * The whole request that goes on with a run that was named, as `findRun` takes it.
- * @param given what was said besides the run; settings that were left out are undefined
- * @throws Failure `no-run`, `ambiguous-run`, `damaged-file`; `usage` where something contradicts the run
+ * The whole request that goes on with a run: the one that was named, as `findRun` takes it, else the newest unfinished one that
+ * contradicts nothing that was said.
+ * @param given settings that were left out are undefined
+ * @throws Failure `no-run`, `ambiguous-run`, `nothing-to-resume`, `damaged-file`; `usage` where something contradicts
+ * the run that was named
  */
-export async function requestToResume(
-  workspace: Workspace,
-  named: string,
-  given: PartialTrainRequest,
-): Promise<TrainRequest> {
-  const run = await findRun(workspace, named);
-  const config = await readConfig(workspace, run);
+export async function requestToResume(workspace: Workspace, given: PartialTrainRequest): Promise<TrainRequest> {
+  const config =
+    typeof given.resume === 'string'
+      ? await readConfig(workspace, await findRun(workspace, given.resume))
+      : await newestUnfinished(workspace, given);
   checkAgainstRun(config, given);
   const { settings, dataset, backbone } = config;
   return {
@@ -33,8 +39,40 @@ export async function requestToResume(
     // A run that was to leave the test split unread leaves it unread, whenever that was said.
     noTest: given.noTest || config.noTest,
     settings,
-    resume: run,
+    resume: config.run,
   };
+}
+
+async function newestUnfinished(workspace: Workspace, given: PartialTrainRequest): Promise<RunConfig> {
+  const fitting = (await unfinishedRuns(workspace)).filter((config) => contradictions(config, given).length === 0);
+  for (const config of fitting.reverse()) if (await isOfSources(workspace, config, given)) return config;
+  throw new Failure(
+    'nothing-to-resume',
+    'There is no unfinished run of that kind in this workspace: "sidetune runs list" shows those there are.',
+  );
+}
+
+/** Runs that nobody is training at the moment and that have no result yet, oldest first. */
+export async function unfinishedRuns(workspace: Workspace): Promise<RunConfig[]> {
+  const unfinished: RunConfig[] = [];
+  for (const config of await listRuns(workspace)) {
+    const done = await exists(runFile(workspace, config.run, 'result'));
+    if (!done && !(await isHeld(runFile(workspace, config.run, 'lock')))) unfinished.push(config);
+  }
+  return unfinished;
+}
+
+/** Whether the run's dataset and backbone are those that were given, by name or path, as far as they were. */
+async function isOfSources(workspace: Workspace, config: RunConfig, given: PartialTrainRequest): Promise<boolean> {
+  const { dataset, backbone } = given;
+  if (dataset !== undefined && dataset !== config.dataset) {
+    const path = await realpath(dataset).catch(() => undefined);
+    const source = await datasetSource(workspace, config.dataset).catch(() => undefined);
+    if (path === undefined || path !== source) return false;
+  }
+  if (backbone === undefined || backbone === config.backbone) return true;
+  const entry = await loadBackbone(workspace, config.backbone).catch(() => undefined);
+  return entry?.source === resolve(backbone);
 }
 
 /**
@@ -43,8 +81,19 @@ export async function requestToResume(
  * @throws Failure `usage`
  */
 export function checkAgainstRun(config: RunConfig, given: PartialTrainRequest): void {
-  const { run, settings, engine, device, threads } = config;
-  type Told = [name: string, asked: Value | undefined, kept: Value];
+  const [first] = contradictions(config, given);
+  if (!first) return;
+  const [name, asked, kept] = first;
+  throw new Failure(
+    'usage',
+    `Run ${config.run} has ${name} ${String(kept)} and cannot go on with ${String(asked)}: leave that out, or start a new run.`,
+  );
+}
+
+type Told = [name: string, asked: Value | undefined, kept: Value];
+
+/** What was said that is not so in a run. */
+function contradictions({ settings, engine, device, threads }: RunConfig, given: PartialTrainRequest): Told[] {
   const told: Told[] = [
     ...Object.entries(given.settings).map(([name, value]): Told => [
       settingInWords(name),
@@ -55,10 +104,5 @@ export function checkAgainstRun(config: RunConfig, given: PartialTrainRequest): 
     ['device', given.device, device],
     ['number of threads', given.threads, threads],
   ];
-  for (const [name, asked, kept] of told)
-    if (asked !== undefined && asked !== kept)
-      throw new Failure(
-        'usage',
-        `Run ${run} has ${name} ${String(kept)} and cannot go on with ${String(asked)}: leave that out, or start a new run.`,
-      );
+  return told.filter(([, asked, kept]) => asked !== undefined && asked !== kept);
 }

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { availableParallelism } from 'node:os';
+import { isDeepStrictEqual } from 'node:util';
 import { peakRssBytes } from '../base/peak-memory.ts';
 import { Failure } from '../base/failure.ts';
 import type { TaskOptions } from '../base/progress.ts';
@@ -14,7 +15,6 @@ import type { TrainingJob, TrainingOutcome } from '../training/job.ts';
 import { frozenFactsOf } from '../training/open-run.ts';
 import { ParameterLayout } from '../training/parameters.ts';
 import {
-  listRuns,
   claimRunId,
   readConfig,
   readResult,
@@ -29,15 +29,19 @@ import { completeSettings, type Settings } from '../training/settings.ts';
 import { splitImages, type SplitImages } from '../training/split-images.ts';
 import { chooseStep, type StepChoice } from '../training/step-choice.ts';
 import { trainInProcess } from '../training/start-trainer.ts';
-import { isHeld, takeLock } from '../workspace/lock.ts';
+import { takeLock } from '../workspace/lock.ts';
 import { sweepTemporaries } from '../workspace/sweep.ts';
 import type { Workspace } from '../workspace/workspace.ts';
 import { resolveBackbone } from './backbones.ts';
 import { resolveDataset } from './datasets.ts';
-import { checkAgainstRun } from './resume.ts';
+import { checkAgainstRun, unfinishedRuns } from './resume.ts';
 import type { TrainRequest } from './train-request.ts';
 
-export type TrainOptions = TaskOptions & { onEpoch?: (epoch: EpochMetrics, epochs: number) => void };
+export type TrainOptions = TaskOptions & {
+  /** The run has its id: from here on it can be gone on with. */
+  onStart?: (run: string) => void;
+  onEpoch?: (epoch: EpochMetrics, epochs: number) => void;
+};
 
 /** A run about to start, or about to go on. */
 interface Plan {
@@ -75,13 +79,8 @@ export async function train(
   const step = await stepOf(workspace, request, plan, frozen, options);
   const config = await configOf(workspace, request, plan, network, extraction.sets[0]!, step);
   options.signal?.throwIfAborted();
-  const outcome = await trainLocked(
-    workspace,
-    config,
-    jobOf(workspace, plan, config, frozen, extraction.sets),
-    options,
-  );
-  const result: RunResult = {
+  const job = jobOf(workspace, plan, config, frozen, extraction.sets);
+  return trainLocked(workspace, job, options, (outcome) => ({
     run: config.run,
     method: config.settings.method,
     dataset: config.dataset,
@@ -99,9 +98,7 @@ export async function train(
     engine: config.engine,
     device: config.device,
     settings: config.settings,
-  };
-  await writeResult(workspace, result);
-  return result;
+  }));
 }
 
 async function planRun(workspace: Workspace, request: TrainRequest, options: TrainOptions): Promise<Plan> {
@@ -145,25 +142,37 @@ function jobOf(
   };
 }
 
-/** Trains while holding the run's lock, so that nobody else goes on with it meanwhile. */
+/** Trains and keeps the result while holding the run's lock, so that nobody else goes on with it meanwhile. */
 async function trainLocked(
   workspace: Workspace,
-  { run, settings }: RunConfig,
   job: TrainingJob,
   options: TrainOptions,
-): Promise<TrainingOutcome> {
+  resultOf: (outcome: TrainingOutcome) => RunResult,
+): Promise<RunResult> {
+  const { run, settings } = job.config;
   const release = await takeLock(runFile(workspace, run, 'lock'));
   if (!release) throw busy(run);
-  await sweepTemporaries(workspace.run(run));
   try {
-    return await trainInProcess(job, {
+    // Another process may have finished it since this one looked.
+    if (await readResult(workspace, run)) throw finished(run);
+    await sweepTemporaries(workspace.run(run));
+    await writeConfig(workspace, job.config);
+    options.onStart?.(run);
+    const outcome = await trainInProcess(job, {
       onProgress: (done, total) => options.onProgress?.({ task: 'train', done, total, unit: 'images' }),
       onEpoch: (metrics) => options.onEpoch?.(metrics, settings.epochs),
       signal: options.signal,
     });
+    const result = resultOf(outcome);
+    await writeResult(workspace, result);
+    return result;
   } finally {
     await release();
   }
+}
+
+function finished(run: string): Failure {
+  return new Failure('finished', `Run ${run} is finished: "sidetune runs show ${run}" shows its result.`);
 }
 
 function busy(run: string): Failure {
@@ -193,13 +202,9 @@ async function configOf(
   step: StepChoice,
 ): Promise<RunConfig> {
   const { settings, dataset, backbone, splits, threads, old } = plan;
-  if (old) {
-    const config = { ...old, ...step, noTest: request.noTest ?? old.noTest };
-    await writeConfig(workspace, config);
-    return config;
-  }
+  if (old) return { ...old, ...step, noTest: request.noTest ?? old.noTest };
   const layout = new ParameterLayout(network.parameters);
-  const config: RunConfig = {
+  return {
     version: 1,
     run: await claimRunId(workspace, settings.method, dataset.name),
     created: new Date().toISOString(),
@@ -218,8 +223,6 @@ async function configOf(
     ...step,
     scales: network.maps.map((map) => trainSet.maps[mapName(map)]!.scale),
   };
-  await writeConfig(workspace, config);
-  return config;
 }
 
 /** Of each split's contents and labels, in order. */
@@ -262,18 +265,16 @@ async function runToResume(
         'usage',
         `Run ${resume} was of dataset ${config.dataset} and backbone ${config.backbone}, not of ${dataset.name} and ${backbone.name}.`,
       );
-    if (await readResult(workspace, resume))
-      throw new Failure('finished', `Run ${resume} is finished: "sidetune runs show ${resume}" shows its result.`);
+    if (await readResult(workspace, resume)) throw finished(resume);
     return config;
   }
-  for (const config of (await listRuns(workspace)).reverse()) {
-    const same =
+  const newest = (await unfinishedRuns(workspace)).findLast(
+    (config) =>
       config.dataset === dataset.name &&
       config.backboneSha256 === backbone.sha256 &&
-      JSON.stringify(config.settings) === JSON.stringify(settings);
-    if (!same || (await readResult(workspace, config.run))) continue;
-    if (!(await isHeld(runFile(workspace, config.run, 'lock')))) return config;
-  }
+      isDeepStrictEqual(config.settings, settings),
+  );
+  if (newest) return newest;
   throw new Failure(
     'nothing-to-resume',
     'There is no unfinished run with these settings: leave out --resume to start one.',

@@ -79,6 +79,8 @@ export const runFiles = {
   best: 'best.safetensors',
   result: 'result.json',
   lock: 'lock',
+  /** Of the process that writes the files above: it may outlive the one that holds the run for a moment. */
+  trainerLock: 'trainer.lock',
 } as const;
 
 /** Path of one of a run's files. */

@@ -37,7 +37,7 @@ export function trainInProcess(
           resolve(message.outcome);
           break;
         case 'stopped':
-          reject(stoppedBy(signal));
+          reject(signal?.aborted ? stoppedBy(signal) : died('SIGTERM', job));
           break;
         case 'failed':
           reject(
@@ -50,16 +50,16 @@ export function trainInProcess(
     });
     child.on('error', reject);
     child.on('exit', (code, killedBy) => {
-      if (signal?.aborted) reject(stoppedBy(signal));
-      else
-        reject(
-          new Failure(
-            'trainer-died',
-            `The training process ended unexpectedly (${killedBy ?? `exit code ${code}`}): resume the run with --resume ${job.config.run}.`,
-          ),
-        );
+      reject(signal?.aborted ? stoppedBy(signal) : died(killedBy ?? `exit code ${code}`, job));
     });
   }).finally(() => signal?.removeEventListener('abort', stop));
+}
+
+function died(how: string, { config }: TrainingJob): Failure {
+  return new Failure(
+    'trainer-died',
+    `The training process ended unexpectedly (${how}): resume the run with --resume ${config.run}.`,
+  );
 }
 
 function stoppedBy(signal: AbortSignal | undefined): Error {

@@ -1,9 +1,12 @@
 /** The process that trains: one job, then it ends. It stops cleanly when told to, or when its parent is gone. */
+import { join } from 'node:path';
 import { Failure } from '../base/failure.ts';
 import { systemFailure } from '../base/system-failure.ts';
 import { openEngine } from '../engine/open-engine.ts';
 import { DivergedError } from './epoch.ts';
 import { toTrainer, type FromTrainer } from './job.ts';
+import { withLock } from '../workspace/lock.ts';
+import { runFiles } from './run-folder.ts';
 import { trainNetwork } from './train-network.ts';
 
 const REPORT_EVERY_MS = 200;
@@ -15,8 +18,9 @@ function tell(message: FromTrainer): void {
 }
 
 process.on('disconnect', () => stop.abort());
-// Ctrl-C reaches the whole process group; the parent decides what it means.
-process.on('SIGINT', () => undefined);
+// Ctrl-C and a terminal that closes reach the whole process group; the parent decides what it means.
+for (const signal of ['SIGINT', 'SIGHUP'] as const) process.on(signal, () => undefined);
+process.on('SIGTERM', () => stop.abort());
 process.on('message', (raw) => {
   const message = toTrainer.parse(raw);
   if (message.kind === 'stop') stop.abort();
@@ -31,16 +35,23 @@ async function train(job: Parameters<typeof trainNetwork>[1]): Promise<void> {
   let reported = 0;
   try {
     const engine = await openEngine(job.config.engine === 'eager' ? 'eager' : 'compiled', job.config.threads);
-    const outcome = await trainNetwork(engine, job, {
-      signal: stop.signal,
-      onEpoch: (metrics) => tell({ kind: 'epoch', metrics }),
-      onProgress: (done, total) => {
-        const now = performance.now();
-        if (now - reported < REPORT_EVERY_MS && done < total) return;
-        reported = now;
-        tell({ kind: 'progress', done, total });
-      },
-    });
+    // A trainer whose parent was killed still ends its step, and may be about to write.
+    const path = join(job.folder, runFiles.trainerLock);
+    const outcome = await withLock(
+      path,
+      () =>
+        trainNetwork(engine, job, {
+          signal: stop.signal,
+          onEpoch: (metrics) => tell({ kind: 'epoch', metrics }),
+          onProgress: (done, total) => {
+            const now = performance.now();
+            if (now - reported < REPORT_EVERY_MS && done < total) return;
+            reported = now;
+            tell({ kind: 'progress', done, total });
+          },
+        }),
+      { signal: stop.signal },
+    );
     tell({ kind: 'done', outcome });
   } catch (error) {
     tell(stop.signal.aborted ? { kind: 'stopped' } : failed(error));

@@ -49,10 +49,14 @@ export async function takeLock(path: string): Promise<(() => Promise<void>) | un
 
 /**
  * Does a task while holding the lock at `path`, which others hold for moments only.
- * @throws Failure `busy` where it is still held after `patienceMs`, naming the file
+ * @throws Failure `busy` where it is still held after `patienceMs`, naming the file; the signal's reason
  */
-export async function withLock<T>(path: string, task: () => Promise<T>, patienceMs = 30_000): Promise<T> {
-  const release = await waitForLock(path, patienceMs);
+export async function withLock<T>(
+  path: string,
+  task: () => Promise<T>,
+  { patienceMs = 30_000, signal }: { patienceMs?: number; signal?: AbortSignal } = {},
+): Promise<T> {
+  const release = await waitForLock(path, patienceMs, signal);
   if (!release)
     throw new Failure(
       'busy',
@@ -65,13 +69,12 @@ export async function withLock<T>(path: string, task: () => Promise<T>, patience
   }
 }
 
-/** As `takeLock`, trying for `patienceMs`. */
-export async function waitForLock(path: string, patienceMs: number): ReturnType<typeof takeLock> {
+async function waitForLock(path: string, patienceMs: number, signal?: AbortSignal): ReturnType<typeof takeLock> {
   const until = performance.now() + patienceMs;
   for (;;) {
     const release = await takeLock(path);
     if (release || performance.now() >= until) return release;
-    await pause(RETRY_MS);
+    await pause(RETRY_MS, undefined, { signal });
   }
 }
 

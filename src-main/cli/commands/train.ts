@@ -72,23 +72,38 @@ function withoutGaps<T extends object>(record: T): T {
   return Object.fromEntries(Object.entries(record).filter(([, value]) => value !== undefined)) as T;
 }
 
-const STARTS_OVER = 'Interrupted before the first epoch was done: the same command starts over.';
-const GOES_ON = 'Interrupted: the same command with --resume goes on after the last finished epoch.';
+/** The command that goes on with a run, to be copied into a shell. */
+export function resumeCommand(run: string, workspace: string | undefined): string {
+  const where = workspace === undefined ? [] : ['--workspace', shellWord(workspace)];
+  return ['sidetune', 'train', '--resume', shellWord(run), ...where].join(' ');
+}
+
+function shellWord(text: string): string {
+  if (/^[\w@%+=:,./-]+$/.test(text)) return text;
+  return process.platform === 'win32' ? `"${text}"` : `'${text.replaceAll("'", "'\\''")}'`;
+}
 
 export function addTrainCommand(program: Command, session: Session): void {
   addTrainFlags(program.command('train').description('train a side network or a linear probe, and evaluate it')).action(
     async (options: unknown) => {
       const given = readTrainFlags(options);
-      const request = typeof given.resume === 'string' ? undefined : completeRequest(given);
+      const { dataset, backbone, settings, resume } = given;
+      const told = dataset !== undefined && backbone !== undefined && settings.method !== undefined;
+      // A run of which the id was given knows the rest, and so does the newest of which not everything was said.
+      const request = typeof resume === 'string' || (resume && !told) ? undefined : completeRequest(given);
       const { train } = await import('../../studio/train.ts');
       const { requestToResume } = await import('../../studio/resume.ts');
       const workspace = await session.workspace();
-      const whole = request ?? (await requestToResume(workspace, String(given.resume), given));
-      session.whenInterrupted = whole.resume === undefined ? STARTS_OVER : GOES_ON;
+      const whole = request ?? (await requestToResume(workspace, given));
+      let goOn = '';
       const result = await train(workspace, whole, {
         ...session.task(),
+        onStart: (run) => {
+          goOn = `go on with: ${resumeCommand(run, session.globals().workspace)}`;
+          session.whenInterrupted = `Interrupted; ${goOn}`;
+        },
         onEpoch: (metrics, epochs) => {
-          session.whenInterrupted = GOES_ON;
+          session.whenInterrupted = `Interrupted after epoch ${metrics.epoch} of ${epochs}; ${goOn}`;
           session.progress.epoch(metrics, epochs);
         },
       });
@@ -131,5 +146,5 @@ function addTrainFlags(command: Command): Command {
     .addOption(choice('--engine <engine>', 'default: compiled', ['compiled', 'eager']))
     .addOption(choice('--device <device>', 'default: cpu', ['cpu']))
     .option('--threads <n>', 'default: all cores')
-    .option('--resume [run]', 'go on with a run, or with the newest unfinished one of the same settings');
+    .option('--resume [run]', 'go on with a run, or with the newest unfinished one of what else is said');
 }

@@ -22,6 +22,6 @@ function reply(message: DecodeReply): void {
 
 process.on('message', (message) => void answer(message));
 process.on('disconnect', () => process.exit());
-// Ctrl-C reaches the whole group; the parent decides when the work here is over.
-process.on('SIGINT', () => undefined);
+// These reach the whole group; the parent decides when the work here is over.
+for (const signal of ['SIGINT', 'SIGHUP', 'SIGTERM'] as const) process.on(signal, () => undefined);
 reply({ ready: true });

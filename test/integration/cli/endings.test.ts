@@ -64,11 +64,14 @@ describe('Ctrl-C', () => {
       },
     });
     expect(ended.code, ended.stderr).toBe(130);
-    const message = 'Interrupted: the same command with --resume goes on after the last finished epoch.';
+    const message = ended.stderr.trim().split('\n').at(-1)!;
     expect(ended.json).toEqual({ error: { code: 'interrupted', message } });
-    expect(ended.stderr.trim().split('\n').slice(-2)).toEqual(['Stopping; once more ends at once.', message]);
+    expect(ended.stderr).toContain('Stopping; once more ends at once.\n');
     const { json } = await runCli(['--workspace', workspace, 'runs', 'list', '--json']);
     expect(json).toMatchObject({ runs: [{ state: 'unfinished', method: 'linear', test: null }] });
+    const [run] = await readdir(join(workspace, 'runs'));
+    expect(message).toMatch(/^Interrupted after epoch \d+ of 100000; go on with: /);
+    expect(message).toContain(`: sidetune train --resume ${run} --workspace ${workspace}`);
   });
 
   async function newestMetrics(): Promise<string | undefined> {

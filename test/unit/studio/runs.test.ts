@@ -137,26 +137,50 @@ describe('runs', () => {
   });
 
   it('are gone on with under their own settings, and nothing that contradicts them', async () => {
-    const request = await requestToResume(workspace, 'second', { settings: { rank: 4 } });
+    const request = await requestToResume(workspace, { resume: 'second', settings: { rank: 4 } });
     expect(request).toMatchObject({ dataset: 'signs', backbone: 'vit', noTest: true, resume: 'second' });
     expect(request.settings).toMatchObject({ method: 'last', rank: 4, epochs: 30 });
-    const contradicting = requestToResume(workspace, 'second', { settings: { learningRate: 1 } });
+    const contradicting = requestToResume(workspace, { resume: 'second', settings: { learningRate: 1 } });
     await expect(contradicting).rejects.toMatchObject({
       code: 'usage',
       message: 'Run second has learning rate 0.001 and cannot go on with 1: leave that out, or start a new run.',
     });
-    await expect(requestToResume(workspace, 'second', { settings: {}, threads: 3 })).rejects.toThrow(/threads 2/);
-    const eager = requestToResume(workspace, 'second', { settings: {}, engine: 'eager' });
+    await expect(requestToResume(workspace, { resume: 'second', settings: {}, threads: 3 })).rejects.toThrow(
+      /threads 2/,
+    );
+    const eager = requestToResume(workspace, { resume: 'second', settings: {}, engine: 'eager' });
     await expect(eager).rejects.toThrow(/engine compiled and cannot go on with eager/);
-    await expect(requestToResume(workspace, 'none', { settings: {} })).rejects.toMatchObject({ code: 'no-run' });
+    await expect(requestToResume(workspace, { resume: 'none', settings: {} })).rejects.toMatchObject({
+      code: 'no-run',
+    });
   });
 
   it('are gone on with in another step form, and with the test split unread once that was said', async () => {
     await writeConfig(workspace, { ...(await readConfig(workspace, 'first')), noTest: false });
-    const told = await requestToResume(workspace, 'first', { settings: {}, stepForm: 'low-rank', noTest: true });
+    const told = await requestToResume(workspace, {
+      resume: 'first',
+      settings: {},
+      stepForm: 'low-rank',
+      noTest: true,
+    });
     expect(told).toMatchObject({ stepForm: 'low-rank', noTest: true });
-    expect(await requestToResume(workspace, 'first', { settings: {} })).toMatchObject({ noTest: false });
-    expect(await requestToResume(workspace, 'second', { settings: {} })).toMatchObject({ noTest: true });
+    expect(await requestToResume(workspace, { resume: 'first', settings: {} })).toMatchObject({ noTest: false });
+    expect(await requestToResume(workspace, { resume: 'second', settings: {} })).toMatchObject({ noTest: true });
+  });
+
+  it('are found without their id: the newest unfinished one of what was said', async () => {
+    const newest = async (given: object) =>
+      (await requestToResume(workspace, { resume: true, settings: {}, ...given })).resume;
+    expect(await newest({})).toBe('second');
+    expect(await newest({ settings: { rank: 8 } })).toBe('first');
+    expect(await newest({ dataset: 'signs', settings: { method: 'last' } })).toBe('second');
+    const none = { code: 'nothing-to-resume' };
+    await expect(newest({ dataset: 'other' })).rejects.toMatchObject(none);
+    await expect(newest({ backbone: 'other.onnx' })).rejects.toMatchObject(none);
+    await finish('second');
+    expect(await newest({})).toBe('first');
+    await finish('first');
+    await expect(newest({})).rejects.toMatchObject(none);
   });
 
   it('let nothing contradict them where they were found by their settings', async () => {
@@ -177,7 +201,7 @@ describe('a run', () => {
     expect(await findRun(workspace, 's')).toBe('second');
     expect(await findRun(workspace, 'latest')).toBe('first-2');
     expect((await showRun(workspace, 'sec')).run).toBe('second');
-    expect(await requestToResume(workspace, 'sec', { settings: {} })).toMatchObject({ resume: 'second' });
+    expect(await requestToResume(workspace, { resume: 'sec', settings: {} })).toMatchObject({ resume: 'second' });
     expect((await compareRuns(workspace, ['latest', 'sec'])).runs.map(({ run }) => run)).toEqual(['first-2', 'second']);
     await expect(compareRuns(workspace, ['sec', 'second'])).rejects.toMatchObject({ code: 'usage' });
   });

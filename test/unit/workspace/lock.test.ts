@@ -82,7 +82,7 @@ describe('a lock', () => {
 
   it('that is not given back in time is told', async () => {
     await leaveLock(String(other.pid));
-    await expect(withLock(path, () => Promise.resolve(1), 60)).rejects.toMatchObject({
+    await expect(withLock(path, () => Promise.resolve(1), { patienceMs: 60 })).rejects.toMatchObject({
       code: 'busy',
       message: expect.stringContaining(path) as string,
     });
