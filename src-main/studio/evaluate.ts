@@ -1,27 +1,36 @@
 import { availableParallelism } from 'node:os';
 import { Failure } from '../base/failure.ts';
 import type { TaskOptions } from '../base/progress.ts';
-import { imagesOf, splitNames, type SplitName } from '../data/dataset.ts';
+import { imagePath, imagesOf, splitNames, type Dataset, type DatasetImage, type SplitName } from '../data/dataset.ts';
 import { loadDataset } from '../data/dataset-store.ts';
 import { openEngine } from '../engine/open-engine.ts';
 import { extractFeatures } from '../features/extract.ts';
+import { bootstrapTop1, type Interval } from '../training/bootstrap.ts';
+import { readCheckpointMetadata } from '../training/checkpoint.ts';
 import { Evaluator } from '../training/evaluate-network.ts';
+import { argMax, MetricsCollector, softmax } from '../training/metrics.ts';
 import { openRun } from '../training/open-run.ts';
+import { runFile } from '../training/run-folder.ts';
 import type { Workspace } from '../workspace/workspace.ts';
+import { classScores, macroAverages, type ClassScore, type MacroAverages } from './class-scores.ts';
+import { checkRecordsPath, writeRecords } from './records-file.ts';
 
 export interface EvaluateRequest {
   run: string;
   /** Test where there is one, else val, when left out. */
   split?: SplitName;
   threads?: number;
+  /** A .csv or .json file to write each image's prediction to. */
+  predictions?: string;
 }
 
-export interface ClassScore {
-  class: string;
-  images: number;
-  precision: number;
-  recall: number;
-  f1: number;
+/** A line of the predictions file; labels are class names. */
+interface PredictedImage {
+  path: string;
+  label: string;
+  predicted: string;
+  probability: number;
+  correct: boolean;
 }
 
 /** Fractions 0 to 1; `confusion[i][j]` images of class i were taken for class j. */
@@ -29,12 +38,20 @@ export interface Evaluation {
   run: string;
   split: SplitName;
   images: number;
+  /** The epoch whose parameters these are: the best on val. */
+  epoch: number;
   top1: number;
+  /** Of top-1. */
+  interval: Interval;
+  /** Mean recall of the classes. */
   macro: number;
+  averages: MacroAverages;
   loss: number;
   ece: number;
   perClass: ClassScore[];
   confusion: number[][];
+  /** Absolute path of the predictions file, where one was asked for. */
+  predictions?: string;
 }
 
 /** Images in a batch of an evaluation. */
@@ -43,9 +60,10 @@ const BATCH = 8;
 /** Evaluates a run's best parameters on a split of its dataset. @throws Failure */
 export async function evaluate(
   workspace: Workspace,
-  { run: named, split, threads = availableParallelism() }: EvaluateRequest,
+  { run: named, split, threads = availableParallelism(), predictions }: EvaluateRequest,
   options: TaskOptions = {},
 ): Promise<Evaluation> {
+  const file = predictions === undefined ? undefined : await checkRecordsPath(predictions);
   const { config, backbone, frozen, network, layout, parameters } = await openRun(workspace, named);
   const { run } = config;
   const dataset = await loadDataset(workspace, config.dataset);
@@ -54,50 +72,78 @@ export async function evaluate(
       'dataset-changed',
       `The classes of dataset ${dataset.name} are no longer those that run ${run} was trained on: train again.`,
     );
-  const chosen = split ?? (imagesOf(dataset, 'test').length > 0 ? 'test' : 'val');
-  const images = imagesOf(dataset, chosen);
-  if (images.length === 0) {
-    const there = splitNames.filter((name) => imagesOf(dataset, name).length > 0);
-    throw new Failure('no-split', `Dataset ${dataset.name} has no ${chosen} split: it has ${there.join(', ')}.`);
-  }
+  const { chosen, images } = imagesToEvaluate(dataset, split);
   const { sets } = await extractFeatures(
     workspace,
     { backbone, source: dataset.source, lists: [images], maps: network.maps, storage: config.settings.cache, threads },
     options,
   );
-  const engine = await openEngine('compiled', threads);
   const evaluator = await Evaluator.open(
-    engine,
+    await openEngine('compiled', threads),
     { features: sets[0]!, labels: images.map(({ label }) => label) },
     { network, parameters: layout, layout: frozen.layout, pool: config.settings.pool, form: 'plain', batch: BATCH },
   );
+  const collector = new MetricsCollector(config.classes.length);
+  const predicted: PredictedImage[] = [];
+  const add = (logits: Float32Array, first: number, count: number): void => {
+    const some = images.slice(first, first + count);
+    const labels = some.map(({ label }) => label);
+    collector.add(logits, labels);
+    if (file !== undefined) predicted.push(...predictedImages(dataset, some, logits));
+  };
   try {
-    const { top1, macro, loss, ece, confusion } = await evaluator.metrics(parameters, options.signal);
-    return {
-      run,
-      split: chosen,
-      images: images.length,
-      top1,
-      macro,
-      loss,
-      ece,
-      perClass: classScores(confusion, config.classes),
-      confusion,
-    };
+    await evaluator.visit(parameters, add, options.signal);
   } finally {
     await evaluator.close();
   }
+  if (file !== undefined) await writeRecords(file, COLUMNS, predicted);
+  const { top1, macro, loss, ece, confusion } = collector.result();
+  const perClass = classScores(confusion, config.classes);
+  const { epoch } = await readCheckpointMetadata(runFile(workspace, run, 'best'));
+  return {
+    run,
+    split: chosen,
+    images: images.length,
+    epoch: Number(epoch),
+    top1,
+    interval: bootstrapTop1(Math.round(top1 * images.length), images.length),
+    macro,
+    averages: macroAverages(perClass),
+    loss,
+    ece,
+    perClass,
+    confusion,
+    ...(file === undefined ? {} : { predictions: file }),
+  };
 }
 
-/** Precision, recall and F1 of each class; 0 where there is nothing to divide by, as scikit-learn does. */
-export function classScores(confusion: readonly (readonly number[])[], classes: readonly string[]): ClassScore[] {
-  return classes.map((name, index) => {
-    const hits = confusion[index]![index]!;
-    const images = confusion[index]!.reduce((sum, count) => sum + count, 0);
-    const predicted = confusion.reduce((sum, row) => sum + row[index]!, 0);
-    const precision = predicted > 0 ? hits / predicted : 0;
-    const recall = images > 0 ? hits / images : 0;
-    const f1 = precision + recall > 0 ? (2 * precision * recall) / (precision + recall) : 0;
-    return { class: name, images, precision, recall, f1 };
+function imagesToEvaluate(
+  dataset: Dataset,
+  split: SplitName | undefined,
+): { chosen: SplitName; images: DatasetImage[] } {
+  const chosen = split ?? (imagesOf(dataset, 'test').length > 0 ? 'test' : 'val');
+  const images = imagesOf(dataset, chosen);
+  if (images.length > 0) return { chosen, images };
+  const there = splitNames.filter((name) => imagesOf(dataset, name).length > 0);
+  throw new Failure('no-split', `Dataset ${dataset.name} has no ${chosen} split: it has ${there.join(', ')}.`);
+}
+
+const COLUMNS = ['path', 'label', 'predicted', 'probability', 'correct'] as const;
+
+function predictedImages(
+  { source, classes }: Dataset,
+  images: readonly DatasetImage[],
+  logits: Float32Array,
+): PredictedImage[] {
+  return images.map((image, index) => {
+    const row = logits.subarray(index * classes.length, (index + 1) * classes.length);
+    const best = argMax(row);
+    return {
+      path: imagePath({ source }, image),
+      label: classes[image.label]!,
+      predicted: classes[best]!,
+      probability: softmax(row)[best]!,
+      correct: best === image.label,
+    };
   });
 }

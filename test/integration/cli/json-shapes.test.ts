@@ -1,6 +1,6 @@
 /** What scripts read: the JSON of the commands that put a run to use, key by key. */
 import { existsSync } from 'node:fs';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -46,8 +46,21 @@ const evaluation = z.strictObject({
   ece: fraction,
   // More than was promised.
   images: z.int(),
+  epoch: z.int().positive(),
+  interval: z.strictObject({ level: fraction, low: fraction, high: fraction }),
+  averages: z.strictObject({ precision: fraction, recall: fraction, f1: fraction }),
   loss: amount,
+  predictions: z.string().optional(),
 });
+const predictedImages = z.array(
+  z.strictObject({
+    path: z.string(),
+    label: z.enum(orientationNames),
+    predicted: z.enum(orientationNames),
+    probability: fraction,
+    correct: z.boolean(),
+  }),
+);
 
 const guess = z.strictObject({ label: z.string(), index: z.int(), probability: fraction });
 const predictionsAnswer = z.strictObject({
@@ -113,6 +126,27 @@ describe('evaluate', () => {
     const sums = found.confusion.map((row) => row.reduce((sum, each) => sum + each, 0));
     expect(sums).toEqual(found.perClass.map((row) => row.images));
     expect(sums.reduce((sum, each) => sum + each, 0)).toBe(count);
+    expect(found.epoch).toBe(trained.bestEpoch);
+    expect(found.averages.recall).toBeCloseTo(found.macro, 12);
+    expect(found.interval.low).toBeLessThanOrEqual(found.top1);
+    expect(found.interval.high).toBeGreaterThanOrEqual(found.top1);
+  });
+
+  it('writes what each image was taken for', async () => {
+    const file = join(base, 'predictions.json');
+    const ended = await cli('evaluate', trained.run, '--split', 'val', '--predictions', file);
+    expect(ended.code, ended.stderr).toBe(0);
+    const { top1, confusion, predictions } = evaluation.parse(ended.json);
+    expect(predictions).toBe(file);
+    const rows = predictedImages.parse(JSON.parse(await readFile(file, 'utf8')));
+    expect(rows.map(({ path }) => existsSync(path))).toEqual(new Array(VAL).fill(true));
+    expect(rows.filter(({ correct }) => correct)).toHaveLength(Math.round(top1 * VAL));
+    for (const { label, predicted, correct } of rows) expect(correct).toBe(label === predicted);
+    const counts = confusion.map((row) => row.map(() => 0));
+    for (const { label, predicted } of rows)
+      counts[orientationNames.indexOf(label)]![orientationNames.indexOf(predicted)]!++;
+    expect(counts).toEqual(confusion);
+    expect(await cli('evaluate', trained.run, '--predictions', 'x.txt')).toMatchObject({ code: 2 });
   });
 });
 

@@ -9,6 +9,7 @@ import { findRun } from '../../../src-main/training/find-run.ts';
 import { appendMetrics, readConfig, runFile, writeConfig, writeResult } from '../../../src-main/training/run-folder.ts';
 import { completeSettings } from '../../../src-main/training/settings.ts';
 import type { SettingsChoice } from '../../../src-main/training/settings.ts';
+import { takeLock } from '../../../src-main/workspace/lock.ts';
 import { Workspace } from '../../../src-main/workspace/workspace.ts';
 
 let folder: string;
@@ -223,12 +224,13 @@ describe('a run', () => {
   it('is removed whole, with others or not at all, and never while it is trained', async () => {
     await writeRun('third', 3, { method: 'miet' });
     await expect(removeRuns(workspace, ['first', 'nowhere'])).rejects.toMatchObject({ code: 'no-run' });
-    await writeFile(runFile(workspace, 'second', 'lock'), String(process.pid));
+    const release = await takeLock(runFile(workspace, 'second', 'lock'));
     await expect(removeRuns(workspace, ['first', 'second'])).rejects.toMatchObject({
       code: 'busy',
       message: 'Run second is being trained: stop that first, then remove it.',
     });
     expect(await readdir(workspace.runs)).toEqual(['first', 'second', 'third']);
+    await release!();
     await writeFile(runFile(workspace, 'first', 'config'), '{ "half');
     expect(await removeRuns(workspace, ['fi', 'latest', 'first'])).toEqual({ removed: ['first', 'third'] });
     expect(await readdir(workspace.runs)).toEqual(['second']);
