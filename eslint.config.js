@@ -27,7 +27,10 @@ export default tseslint.config(
   },
   {
     // TF.js's ops return whatever tensor type the caller asks for, and its argument checks take less than a tensor.
-    files: ['{src-main,test/unit,test/integration}/{engine,methods,training,export}/**/*.ts'],
+    files: [
+      '{src-main,test/unit,test/integration}/{engine,methods,training,export}/**/*.ts',
+      'resources/backbone/pretraining/*.ts',
+    ],
     rules: {
       '@typescript-eslint/no-unnecessary-type-assertion': 'off',
       '@typescript-eslint/no-unsafe-class-instance-assignment': 'off',

@@ -1,4 +1,4 @@
-/** Writes a small plain pre-LN ViT with random weights: the demo's backbone for now, and the tests' own. */
+/** Writes a small plain pre-LN ViT, with random weights for tests or with given ones: the embedded backbone. */
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
 import { DataType, encodeModel, floatTensor, int64Tensor, model, node, valueInfo } from '../engine/onnx/model.ts';
 import type { Attribute } from '../engine/onnx/model.ts';
@@ -19,20 +19,23 @@ export interface PlainVitOptions {
   norm?: 'fused' | 'decomposed';
   /** A fixed batch; symbolic by default. */
   batch?: number;
+  /** In place of random ones: the values of every weight by name, and what the file's metadata says of them. */
+  weights?: { values: ReadonlyMap<string, Float32Array>; description: string };
 }
 
 const EPSILON = 1e-6;
 
 /**
  * An ONNX file (opset 17) of a ViT with CLS token, learnt position embedding, GELU MLPs of four times the width, input
- * `pixel_values` [batch, 3, size, size]. The weights are random: its features are worth what random features are. The
- * same options give the same bytes on every machine. The default is 2.8 MB.
+ * `pixel_values` [batch, 3, size, size]. Unless given, the weights are random: its features are worth what random
+ * features are. The same options give the same bytes on every machine. The default is 2.8 MB.
  */
 export function writePlainVit(options: PlainVitOptions = {}): Uint8Array {
   const { size = 64, patch = 8, width = 96, blocks = 6, heads = 3, seed = 1, classes, batch } = options;
   if (size % patch !== 0) throw new RangeError(`size ${size} is no multiple of patch ${patch}`);
   if (width % heads !== 0) throw new RangeError(`width ${width} is no multiple of heads ${heads}`);
-  const writer = new VitWriter(seed, width, heads, (size / patch) ** 2 + 1, options.norm ?? 'fused');
+  const tokens = (size / patch) ** 2 + 1;
+  const writer = new VitWriter(seed, width, heads, tokens, options.norm ?? 'fused', options.weights?.values);
   let state = writer.embed('pixel_values', patch);
   for (let block = 0; block < blocks; block++) state = writer.block(state, `block${block}`);
   const normed = writer.layerNorm(state, 'norm');
@@ -50,7 +53,7 @@ export function writePlainVit(options: PlainVitOptions = {}): Uint8Array {
       inputs: [valueInfo('pixel_values', DataType.FLOAT, [batchDimension, 3, size, size])],
       outputs: [output],
       initializers: writer.initializers,
-      metadata: { weights: `random, seed ${seed}` },
+      metadata: { weights: options.weights?.description ?? `random, seed ${seed}` },
     }),
   );
 }
@@ -67,6 +70,7 @@ class VitWriter {
     private readonly heads: number,
     readonly tokens: number,
     private readonly norm: 'fused' | 'decomposed',
+    private readonly given: ReadonlyMap<string, Float32Array> | undefined,
   ) {
     this.random = nearlyNormal(seed);
   }
@@ -164,7 +168,10 @@ class VitWriter {
 
   private weights(name: string, shape: number[], deviation: number, mean = 0): string {
     const length = shape.reduce((product, dim) => product * dim, 1);
-    const values = Float32Array.from({ length }, () => mean + deviation * this.random());
+    const values = this.given
+      ? this.given.get(name)
+      : Float32Array.from({ length }, () => mean + deviation * this.random());
+    if (values?.length !== length) throw new RangeError(`weight "${name}" of ${length} values was not given`);
     this.initializers.push(floatTensor(name, shape, values));
     return name;
   }

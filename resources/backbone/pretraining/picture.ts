@@ -1,0 +1,199 @@
+/** Pictures for pretraining: one to four shapes before a background, and everything that is asked about them. */
+import type { RandomGenerator } from 'pure-rand/types/RandomGenerator';
+import { generatorFor, uniform } from '../../../src-main/training/random.ts';
+import { families } from './families.ts';
+import { coverage, hollowed, place, radial } from './outline.ts';
+import type { Outline } from './outline.ts';
+import { colourDistance, hueClass, patterns, randomColour, randomSurface } from './surfaces.ts';
+import type { Colour, Pattern, Surface } from './surfaces.ts';
+import { AXES, DIRECTIONS, MOST_OBJECTS, PLACES, SIZES } from './tasks.ts';
+import type { PatchTask, PictureTask } from './tasks.ts';
+import { weather } from './weather.ts';
+
+/** Width and height in pixels, and those of a patch. */
+export const SIDE = 64;
+export const PATCH = 8;
+const AREA = SIDE * SIDE;
+const GRID = SIDE / PATCH;
+export const PATCHES = GRID * GRID;
+
+/** A class, or null where the question has no answer: a disc has no direction. */
+export type Answers<Name extends string> = Record<Name, number | null>;
+
+export interface Picture {
+  /** [3, SIDE, SIDE], 0 to 1 in steps of 1/255, red first. */
+  pixels: Float32Array;
+  answers: Answers<PictureTask>;
+  /** Of each patch, row by row. */
+  patches: Answers<PatchTask>[];
+}
+
+interface Thing {
+  family: number;
+  /** Radians, clockwise on the screen. */
+  angle: number;
+  radius: number;
+  x: number;
+  y: number;
+  hollow: boolean;
+  surface: Surface;
+  covered: Float32Array;
+}
+
+const PURPOSE = 10;
+
+/** The picture with this number; number and seed alone decide it. */
+export function drawPicture(index: number, seed: number): Picture {
+  const random = generatorFor(seed, PURPOSE, index);
+  // A third are without patterns, so that form is all there is to see.
+  const bare = uniform(random) < 0.33;
+  const groundColour = randomColour(random);
+  const ground = randomSurface(random, bare ? 'plain' : pick(random, patterns), SIDE, groundColour);
+  const { things, main } = scatter(random, bare, ground);
+
+  const pixels = new Float32Array(3 * AREA);
+  paint(pixels, ground, undefined);
+  if (ground.pattern === 'clutter') litter(random, pixels);
+  const owners = new Int8Array(AREA).fill(-1);
+  things.forEach((thing, number) => {
+    paint(pixels, thing.surface, thing.covered);
+    for (let pixel = 0; pixel < AREA; pixel++) if (thing.covered[pixel]! > 0.5) owners[pixel] = number;
+  });
+  const grey = !bare && weather(random, pixels, SIDE);
+  for (let at = 0; at < pixels.length; at++) pixels[at] = Math.round(255 * Math.min(1, Math.max(0, pixels[at]!))) / 255;
+
+  const hueOf = ({ first }: Surface) => (grey ? null : hueClass(first));
+  return {
+    pixels,
+    answers: {
+      shape: main.family,
+      ...orientationOf(main),
+      hue: hueOf(main.surface),
+      pattern: patterns.indexOf(main.surface.pattern),
+      hollow: families[main.family]!.hollow ? Number(main.hollow) : null,
+      size: Math.min(SIZES - 1, Math.floor((SIZES * Math.log(main.radius / SMALLEST)) / Math.log(LARGEST / SMALLEST))),
+      column: Math.floor((main.x / SIDE) * PLACES),
+      row: Math.floor((main.y / SIDE) * PLACES),
+      count: things.length - 1,
+      ground: patterns.indexOf(ground.pattern),
+    },
+    patches: Array.from({ length: PATCHES }, (_, patch) => {
+      const thing = things[ownerOf(owners, patch)];
+      const surface = (thing ?? { surface: ground }).surface;
+      return {
+        shape: thing ? thing.family : families.length,
+        direction: thing ? orientationOf(thing).direction : null,
+        hue: hueOf(surface),
+        pattern: patterns.indexOf(surface.pattern),
+      };
+    }),
+  };
+}
+
+/** Radius of the main object in pixels. */
+const SMALLEST = 5.5;
+const LARGEST = 27;
+
+/** The objects from back to front; at most one of the others may lie before the main one. */
+function scatter(random: RandomGenerator, bare: boolean, ground: Surface): { things: Thing[]; main: Thing } {
+  const radius = SMALLEST * (LARGEST / SMALLEST) ** uniform(random);
+  const main = randomThing(random, bare, ground, radius);
+  const others = uniform(random) < 0.4 ? 0 : 1 + Math.floor((MOST_OBJECTS - 1) * uniform(random));
+  const things = Array.from({ length: others }, () =>
+    randomThing(random, bare, ground, Math.max(3.5, radius * (0.3 + 0.35 * uniform(random)))),
+  );
+  things.splice(Math.max(0, others - Math.round(uniform(random))), 0, main);
+  return { things, main };
+}
+
+function randomThing(random: RandomGenerator, bare: boolean, ground: Surface, radius: number): Thing {
+  const number = Math.floor(families.length * uniform(random));
+  const family = families[number]!;
+  const angle = 2 * Math.PI * uniform(random);
+  const margin = 0.75 * radius;
+  const x = margin + (SIDE - 2 * margin) * uniform(random);
+  const y = margin + (SIDE - 2 * margin) * uniform(random);
+  const hollow = family.hollow && uniform(random) < 0.2;
+  const outline = hollow ? hollowed(family.outline, 0.55 + 0.2 * uniform(random)) : family.outline;
+  // Longer or shorter along its direction, now and then mirrored across it.
+  const stretch = Math.exp(0.25 * (uniform(random) - 0.5));
+  const mirror = uniform(random) < 0.5 ? -1 : 1;
+  const along = radius * stretch;
+  const across = (mirror * radius) / stretch;
+  const cos = Math.cos(angle);
+  const sin = Math.sin(angle);
+  const placed = place(outline, { a: along * cos, b: -across * sin, c: along * sin, d: across * cos, x, y });
+  let colour = randomColour(random);
+  while (colourDistance(colour, ground.first) < 0.35) colour = randomColour(random);
+  const pattern: Pattern = bare || uniform(random) < 0.35 ? 'plain' : pick(random, patterns.slice(0, -1));
+  return {
+    family: number,
+    angle,
+    radius,
+    x,
+    y,
+    hollow,
+    surface: randomSurface(random, pattern, SIDE, colour),
+    covered: coverage(placed, SIDE),
+  };
+}
+
+/** Which way it points or lies, where its form says so. */
+function orientationOf({ family, angle }: Thing): { direction: number | null; axis: number | null } {
+  const { turns } = families[family]!;
+  const turn = angle / (2 * Math.PI);
+  return {
+    direction: turns === 1 ? Math.floor(turn * DIRECTIONS) % DIRECTIONS : null,
+    axis: turns === 2 ? Math.floor(2 * turn * AXES) % AXES : null,
+  };
+}
+
+/** The object that has a quarter of the patch and more of it than any other; -1 for none. */
+function ownerOf(owners: Int8Array, patch: number): number {
+  const counts = new Int32Array(MOST_OBJECTS);
+  const corner = Math.floor(patch / GRID) * PATCH * SIDE + (patch % GRID) * PATCH;
+  for (let row = 0; row < PATCH; row++) {
+    for (let column = 0; column < PATCH; column++) {
+      const owner = owners[corner + row * SIDE + column]!;
+      if (owner >= 0) counts[owner]!++;
+    }
+  }
+  const most = counts.indexOf(Math.max(...counts));
+  return counts[most]! >= (PATCH * PATCH) / 4 ? most : -1;
+}
+
+/** Lays a surface over the pixels, everywhere or to the shares given. */
+function paint(pixels: Float32Array, { first, second, blend }: Surface, covered: Float32Array | undefined): void {
+  const [red, green, blue] = first;
+  const [toRed, toGreen, toBlue] = [second[0] - red, second[1] - green, second[2] - blue];
+  for (let pixel = 0; pixel < AREA; pixel++) {
+    const share = covered ? Math.min(1, covered[pixel]!) : 1;
+    if (share === 0) continue;
+    const mixed = blend(pixel % SIDE, Math.floor(pixel / SIDE));
+    pixels[pixel]! += (red + toRed * mixed - pixels[pixel]!) * share;
+    pixels[AREA + pixel]! += (green + toGreen * mixed - pixels[AREA + pixel]!) * share;
+    pixels[2 * AREA + pixel]! += (blue + toBlue * mixed - pixels[2 * AREA + pixel]!) * share;
+  }
+}
+
+/** Small triangles and squares of any colour, all over. */
+function litter(random: RandomGenerator, pixels: Float32Array): void {
+  const pieces = 10 + Math.floor(20 * uniform(random));
+  for (let piece = 0; piece < pieces; piece++) {
+    const colour: Colour = randomColour(random);
+    const corners = 3 + Math.floor(2 * uniform(random));
+    const radius = 3 + 7 * uniform(random);
+    const shift = 2 * Math.PI * uniform(random);
+    const turned: Outline = [radial(() => radius, corners)];
+    const cos = Math.cos(shift);
+    const sin = Math.sin(shift);
+    const x = SIDE * uniform(random);
+    const y = SIDE * uniform(random);
+    const covered = coverage(place(turned, { a: cos, b: -sin, c: sin, d: cos, x, y }), SIDE);
+    paint(pixels, { pattern: 'plain', first: colour, second: colour, blend: () => 0 }, covered);
+  }
+}
+
+function pick<Item>(random: RandomGenerator, items: readonly Item[]): Item {
+  return items[Math.floor(items.length * uniform(random))]!;
+}
