@@ -135,7 +135,6 @@ async function distinctRuns(workspace: Workspace, names: readonly string[]): Pro
 export async function compareRuns(workspace: Workspace, names: readonly string[]): Promise<Comparison> {
   const distinct = names.length < 2 ? [] : await distinctRuns(workspace, names);
   if (distinct.length < 2) throw new Failure('usage', 'Comparing takes at least two runs: name another one.');
-  if (distinct.length < 2) throw new Failure('usage', 'Comparing takes at least two runs: name another one.');
   const runs: ListedRun[] = [];
   for (const run of distinct) runs.push(await describeRun(workspace, await readConfig(workspace, run)));
   return { runs, differing: differingSettings(runs) };

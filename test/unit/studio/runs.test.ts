@@ -234,6 +234,7 @@ describe('a run', () => {
     await writeFile(runFile(workspace, 'first', 'config'), '{ "half');
     expect(await removeRuns(workspace, ['fi', 'latest', 'first'])).toEqual({ removed: ['first', 'third'] });
     expect(await readdir(workspace.runs)).toEqual(['second']);
+    await release!();
   });
 
   it('is described with the epoch that its figures are from', async () => {
