@@ -1,6 +1,7 @@
 import { Failure } from '../base/failure.ts';
-import { imagePath } from './dataset.ts';
+import { locate } from './dataset.ts';
 import type { DatasetImage, Problem } from './dataset.ts';
+import { nameOfImage } from './image-reference.ts';
 import type { FoundImage } from './layouts/layout.ts';
 
 /**
@@ -65,11 +66,15 @@ export function findDuplicates(source: string, images: readonly DatasetImage[]):
       first.set(image.sha256, image);
       continue;
     }
-    const [path, otherPath] = [imagePath({ source }, image), imagePath({ source }, other)];
+    const [here, there] = [locate({ source }, image), locate({ source }, other)];
     const report = (kind: string, what: string) => {
       if (reported.has(kind + image.sha256)) return;
       reported.add(kind + image.sha256);
-      problems.push({ kind, path, message: `"${path}" is the same picture as "${otherPath}", ${what}.` });
+      problems.push({
+        kind,
+        path: here.path,
+        message: `${nameOfImage(here)} is the same picture as ${nameOfImage(there)}, ${what}.`,
+      });
     };
     if (image.split !== other.split) report('leak', `which is in ${other.split} and not in ${image.split}`);
     if (image.label !== other.label) report('conflict', 'which is in another class');

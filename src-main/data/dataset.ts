@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { resolve } from 'node:path';
 import { z } from 'zod';
+import { imageReferenceSchema, type ImageReference } from './image-reference.ts';
 
 export const splitNames = ['train', 'val', 'test'] as const;
 export type SplitName = (typeof splitNames)[number];
@@ -13,13 +14,15 @@ export const datasetFormatSchema = z.enum(['folder', 'lists']);
 export type DatasetFormat = z.infer<typeof datasetFormatSchema>;
 
 export const datasetImageSchema = z.object({
-  /** Relative to the dataset's source with "/" between segments, or absolute; see `imagePath`. */
-  path: z.string(),
+  /** The path is relative to the dataset's source with "/" between segments, or absolute; see `locate`. */
+  ...imageReferenceSchema.shape,
   /** Index of its class. */
   label: z.int().nonnegative(),
   split: z.enum(splitNames),
+  /** Of the file that it is or is packed in, as is the time. */
   bytes: z.number(),
   mtimeMs: z.number(),
+  /** Of its own content. */
   sha256: z.string(),
 });
 export type DatasetImage = z.infer<typeof datasetImageSchema>;
@@ -45,9 +48,9 @@ export interface DatasetSummary {
   problems: Problem[];
 }
 
-/** The absolute path of an image. */
-export function imagePath(dataset: Pick<Dataset, 'source'>, image: Pick<DatasetImage, 'path'>): string {
-  return resolve(dataset.source, image.path);
+/** Where an image lies, with the absolute path. */
+export function locate({ source }: Pick<Dataset, 'source'>, { path, entry }: ImageReference): ImageReference {
+  return entry === undefined ? { path: resolve(source, path) } : { path: resolve(source, path), entry };
 }
 
 /** The images of one split, in the dataset's order. */

@@ -1,32 +1,23 @@
-import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { Failure } from '../base/failure.ts';
-import { imagePath, type Dataset, type DatasetImage } from './dataset.ts';
-
-/** SHA-256 of a file, in hexadecimal. @throws Failure `image` where it cannot be read */
-export async function hashFile(path: string): Promise<string> {
-  const hash = createHash('sha256');
-  try {
-    for await (const chunk of createReadStream(path)) hash.update(chunk as Buffer);
-  } catch (error) {
-    throw new Failure('image', `"${path}" cannot be read: check its permissions.`, { cause: error });
-  }
-  return hash.digest('hex');
-}
+import { locate, type Dataset, type DatasetImage } from './dataset.ts';
+import { hashContent, readContent } from './image-content.ts';
+import { nameOfImage } from './image-reference.ts';
 
 /**
- * Checks that an image of a dataset is still the one that was imported: by size and time, and by content where those
- * differ. A file that is gone passes: whoever reads it says so.
+ * Checks that an image of a dataset is still the one that was imported: by size and time of the file that it is or is
+ * packed in, and by content where those differ. A file that is gone passes: whoever reads it says so.
  * @throws Failure `image-changed`
  */
 export async function checkUnchanged({ source }: Pick<Dataset, 'source'>, image: DatasetImage): Promise<void> {
-  const path = imagePath({ source }, image);
-  const status = await stat(path).catch(() => undefined);
+  const reference = locate({ source }, image);
+  const status = await stat(reference.path).catch(() => undefined);
   if (!status || (status.size === image.bytes && status.mtimeMs === image.mtimeMs)) return;
-  if (status.size === image.bytes && (await hashFile(path)) === image.sha256) return;
+  // A file of another size is another picture; a packed one may have gained others.
+  const mayBeSame = status.size === image.bytes || image.entry !== undefined;
+  if (mayBeSame && hashContent(await readContent(reference)) === image.sha256) return;
   throw new Failure(
     'image-changed',
-    `"${path}" is not the picture that was imported: put the old one back, or import its folder again with "sidetune datasets add".`,
+    `The picture ${nameOfImage(reference)} is not the one that was imported: put the old one back, or import its folder again with "sidetune datasets add".`,
   );
 }

@@ -9,10 +9,10 @@ import type { Workspace } from '../workspace/workspace.ts';
 import { findClassProblems, findDuplicates } from './checks.ts';
 import { mapConcurrently } from './concurrent.ts';
 import type { Dataset, DatasetFormat, DatasetImage, Problem } from './dataset.ts';
-import { imagePath } from './dataset.ts';
+import { locate } from './dataset.ts';
 import { datasetSource, hasDataset, listDatasets, loadDataset, saveDataset } from './dataset-store.ts';
-import type { DecodeTarget, Decoder } from './decode/decoder.ts';
-import { hashFile } from './image-file.ts';
+import type { Decoder } from './decode/decoder.ts';
+import type { ImageReference } from './image-reference.ts';
 import type { FoundImage } from './layouts/layout.ts';
 import { chooseLayout } from './sniff.ts';
 import { stratifiedSplit } from './split.ts';
@@ -24,9 +24,6 @@ export interface ImportSettings {
   /** Of the 80/20 deal into train and val where the layout gives none. */
   seed?: number;
 }
-
-/** Small, because only whether a picture can be decoded matters here. */
-const checkTarget: DecodeTarget = { width: 8, height: 8, fit: 'squash', cropPct: 1, interpolation: 'bilinear' };
 
 /** An image that was read and can be decoded; its split may be open. */
 type CheckedImage = Omit<DatasetImage, 'split'> & Pick<FoundImage, 'split'>;
@@ -94,13 +91,13 @@ async function checkImages(
   known: Dataset | undefined,
   { decoder, onProgress, signal }: TaskOptions & { decoder: Decoder },
 ): Promise<{ images: CheckedImage[]; problems: Problem[] }> {
-  const knownImages = new Map(known?.images.map((image) => [image.path, image]));
+  const knownImages = new Map(known?.images.map((image) => [keyOf(image), image]));
   let done = 0;
   const checked = await mapConcurrently(
     found,
     2 * availableParallelism(),
     async (image) => {
-      const result = await checkImage(source, image, knownImages.get(image.path), decoder);
+      const result = await checkImage(source, image, knownImages.get(keyOf(image)), decoder);
       onProgress?.({ task: 'check images', done: ++done, total: found.length, unit: 'images' });
       return result;
     },
@@ -115,26 +112,25 @@ async function checkImages(
   return { images, problems };
 }
 
+const keyOf = ({ path, entry }: ImageReference): string => `${entry ?? ''} ${path}`;
+
 async function checkImage(
   source: string,
-  { path, label, split }: FoundImage,
+  found: FoundImage,
   known: DatasetImage | undefined,
   decoder: Decoder,
 ): Promise<CheckedImage | Problem> {
-  const file = imagePath({ source }, { path });
-  const status = await stat(file).catch(() => undefined);
+  const file = locate({ source }, found);
+  const status = await stat(file.path).catch(() => undefined);
   if (!status?.isFile())
-    return { kind: 'missing-file', path: file, message: `"${file}" does not exist and was left out.` };
+    return { kind: 'missing-file', path: file.path, message: `"${file.path}" does not exist and was left out.` };
   const { size: bytes, mtimeMs } = status;
-  if (known?.bytes === bytes && known.mtimeMs === mtimeMs)
-    return { path, label, split, bytes, mtimeMs, sha256: known.sha256 };
+  if (known?.bytes === bytes && known.mtimeMs === mtimeMs) return { ...found, bytes, mtimeMs, sha256: known.sha256 };
   try {
-    const sha256 = await hashFile(file);
-    await decoder.decode(file, checkTarget);
-    return { path, label, split, bytes, mtimeMs, sha256 };
+    return { ...found, bytes, mtimeMs, sha256: await decoder.check(file) };
   } catch (error) {
     if (!(error instanceof Failure) || error.code !== 'image') throw error;
-    return { kind: 'bad-image', path: file, message: error.message };
+    return { kind: 'bad-image', path: file.path, message: error.message };
   }
 }
 
@@ -142,8 +138,5 @@ function dealSplits(checked: readonly CheckedImage[], seed: number): DatasetImag
   const open = checked.filter((image) => image.split === undefined);
   const dealt = stratifiedSplit(open, 0.2, seed);
   const splits = new Map(open.map((image, index) => [image, dealt[index]!]));
-  return checked.map((image) => {
-    const { path, label, bytes, mtimeMs, sha256 } = image;
-    return { path, label, split: image.split ?? splits.get(image)!, bytes, mtimeMs, sha256 };
-  });
+  return checked.map((image) => ({ ...image, split: image.split ?? splits.get(image)! }));
 }

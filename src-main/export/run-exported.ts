@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os';
 import type { Backbone } from '../backbone/catalogue.ts';
 import type { TaskOptions } from '../base/progress.ts';
-import { imagePath, type DatasetImage } from '../data/dataset.ts';
+import { locate, type DatasetImage } from '../data/dataset.ts';
 import { startDecoder } from '../data/decode/start-decoder.ts';
 import { checkUnchanged } from '../data/image-file.ts';
 import { fromHalf, toHalf } from '../engine/half.ts';
@@ -101,10 +101,10 @@ export async function runMerged(
   try {
     return await withModel(model, async (session) => {
       const logits: Float32Array[] = [];
-      const paths = images.map((image) => imagePath({ source }, image));
+      const files = images.map((image) => locate({ source }, image));
       const check = (place: number) => checkUnchanged({ source }, images[place]!);
       const read = { decoder, preprocessing, batch, check, signal };
-      for await (const { first, count, pixels } of imageBatches(paths, read)) {
+      for await (const { first, count, pixels } of imageBatches(files, read)) {
         // A fixed batch is filled up with black pictures, whose logits are left out.
         const rows = structure.input.batch ?? count;
         const data = new Float32Array(rows * size);

@@ -4,7 +4,7 @@ import { exists } from '../base/exists.ts';
 import type { TaskOptions } from '../base/progress.ts';
 import type { Backbone } from '../backbone/catalogue.ts';
 import { mapName, type MapRequest, type MapStorage } from '../backbone/surgery.ts';
-import { imagePath, type DatasetImage } from '../data/dataset.ts';
+import { locate, type DatasetImage } from '../data/dataset.ts';
 import { startDecoder } from '../data/decode/start-decoder.ts';
 import type { Decoder } from '../data/decode/decoder.ts';
 import { checkUnchanged } from '../data/image-file.ts';
@@ -233,7 +233,7 @@ async function openFiles({ backbone, storage, gap }: ListJob, files: OpenFiles):
 
 function readImages({ backbone, source, gap, vit, decoder, signal }: ListJob): AsyncGenerator<ImageBatch> {
   return imageBatches(
-    gap.images.map((image) => imagePath({ source }, image)),
+    gap.images.map((image) => locate({ source }, image)),
     {
       decoder,
       preprocessing: backbone.preprocessing,

@@ -1,6 +1,7 @@
 import { Failure } from '../base/failure.ts';
 import type { Preprocessing } from '../backbone/preprocessing.ts';
 import type { Decoder } from '../data/decode/decoder.ts';
+import type { ImageReference } from '../data/image-reference.ts';
 import { normalizePixels } from './pixels.ts';
 
 /** Some consecutive images of a list, as pixels. */
@@ -30,15 +31,18 @@ export interface ImageSource {
 const AHEAD = 3;
 
 /**
- * Image files as batches of pixels, in order, the next ones being decoded while one is used.
+ * Images as batches of pixels, in order, the next ones being decoded while one is used.
  * @throws Failure of the decoder or of `check` unless `tolerant`; the signal's reason
  */
-export async function* imageBatches(paths: readonly string[], source: ImageSource): AsyncGenerator<ImageBatch> {
+export async function* imageBatches(
+  images: readonly ImageReference[],
+  source: ImageSource,
+): AsyncGenerator<ImageBatch> {
   const pending: Promise<ImageBatch>[] = [];
   let next = 0;
-  for (let done = 0; done < paths.length; done += source.batch) {
-    while (pending.length < AHEAD && next < paths.length) {
-      const batch = readBatch(paths, next, source);
+  for (let done = 0; done < images.length; done += source.batch) {
+    while (pending.length < AHEAD && next < images.length) {
+      const batch = readBatch(images, next, source);
       // Seen when its turn comes; until then a failure is not unhandled.
       batch.catch(() => undefined);
       pending.push(batch);
@@ -50,17 +54,17 @@ export async function* imageBatches(paths: readonly string[], source: ImageSourc
   }
 }
 
-async function readBatch(paths: readonly string[], first: number, source: ImageSource): Promise<ImageBatch> {
+async function readBatch(images: readonly ImageReference[], first: number, source: ImageSource): Promise<ImageBatch> {
   const { decoder, preprocessing, batch, tolerant, check } = source;
   const size = 3 * preprocessing.width * preprocessing.height;
-  const some = paths.slice(first, first + batch);
+  const some = images.slice(first, first + batch);
   const pixels = new Float32Array(some.length * size);
   const errors = new Map<number, string>();
   await Promise.all(
-    some.map(async (path, index) => {
+    some.map(async (image, index) => {
       try {
         await check?.(first + index);
-        normalizePixels(await decoder.decode(path, preprocessing), preprocessing, pixels, index * size);
+        normalizePixels(await decoder.decode(image, preprocessing), preprocessing, pixels, index * size);
       } catch (error) {
         if (!tolerant || !(error instanceof Failure) || error.code !== 'image') throw error;
         errors.set(index, error.message);

@@ -99,8 +99,16 @@ class LateDecoder implements Decoder {
   private started: Promise<Decoder> | undefined;
 
   async decode(...job: Parameters<Decoder['decode']>): Promise<Uint8Array> {
+    return (await this.start()).decode(...job);
+  }
+
+  async check(...job: Parameters<Decoder['check']>): Promise<string> {
+    return (await this.start()).check(...job);
+  }
+
+  private start(): Promise<Decoder> {
     this.started ??= startDecoder();
-    return (await this.started).decode(...job);
+    return this.started;
   }
 
   async close(): Promise<void> {

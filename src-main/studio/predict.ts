@@ -39,8 +39,9 @@ export async function predict(
   const predictions: Prediction[] = [];
   try {
     classifier = await Classifier.open(opened, threads);
+    const files = images.map((path) => ({ path }));
     const source = { decoder, preprocessing, batch: classifier.batch, tolerant: true, signal };
-    for await (const { first, count, pixels, errors } of imageBatches(images, source)) {
+    for await (const { first, count, pixels, errors } of imageBatches(files, source)) {
       const outcomes = errors.size < count ? await classifier.classify(pixels, count) : [];
       for (let index = 0; index < count; index++) {
         const image = images[first + index]!;

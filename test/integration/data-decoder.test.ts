@@ -29,7 +29,7 @@ const solid = (background: Colour = red, channels: 3 | 4 = 3, size = 16) =>
   sharp({ create: { width: size, height: size, channels, background } });
 
 async function pixel(path: string, index = 0): Promise<number[]> {
-  const pixels = await decoder.decode(path, target);
+  const pixels = await decoder.decode({ path }, target);
   expect(pixels.length).toBe(8 * 8 * 3);
   return [...pixels.subarray(index * 3, index * 3 + 3)];
 }
@@ -50,7 +50,7 @@ describe('the decoder shows pictures as a viewer does', () => {
   it('keeps the pixels of a picture of the wanted size', async () => {
     await noise(8, 8).png().toFile(file('exact.png'));
     const expected = await noise(8, 8).raw().toBuffer();
-    expect(Buffer.compare(await decoder.decode(file('exact.png'), target), expected)).toBe(0);
+    expect(Buffer.compare(await decoder.decode({ path: file('exact.png') }, target), expected)).toBe(0);
   });
 
   it('reads a JPEG as PIL does', async () => {
@@ -58,7 +58,7 @@ describe('the decoder shows pictures as a viewer does', () => {
     const text = await readFile(new URL('../unit/data/fixtures/pil-jpeg.json', import.meta.url), 'utf8');
     const reference = z.object({ jpeg: z.base64(), pixels: z.base64() }).parse(JSON.parse(text));
     await writeFile(file('photo.jpg'), Buffer.from(reference.jpeg, 'base64'));
-    const pixels = await decoder.decode(file('photo.jpg'), { ...target, width: 24, height: 24 });
+    const pixels = await decoder.decode({ path: file('photo.jpg') }, { ...target, width: 24, height: 24 });
     const expected = Buffer.from(reference.pixels, 'base64');
     const differences = expected.map((level, index) => Math.abs(level - pixels[index]!));
     expect(Math.max(...differences)).toBeLessThanOrEqual(2);
@@ -117,7 +117,7 @@ describe('the decoder shows pictures as a viewer does', () => {
     await sharp(pixels, { raw: { width: 32, height: 8, channels: 3 } })
       .png()
       .toFile(file('centre.png'));
-    const cropped = await decoder.decode(file('centre.png'), { ...target, fit: 'crop' });
+    const cropped = await decoder.decode({ path: file('centre.png') }, { ...target, fit: 'crop' });
     expect(new Set(cropped)).toEqual(new Set([255]));
   });
 });
@@ -136,7 +136,7 @@ describe('the decoder names what it cannot read', () => {
   ] as const)('%s', async (name, make, reason) => {
     const path = file(name);
     await make(path);
-    const error: unknown = await decoder.decode(path, target).catch((thrown: unknown) => thrown);
+    const error: unknown = await decoder.decode({ path }, target).catch((thrown: unknown) => thrown);
     expect(error).toMatchObject({ name: 'Failure', code: 'image' });
     expect(String(error)).toContain(path);
     expect(String(error)).toMatch(reason);
@@ -144,7 +144,7 @@ describe('the decoder names what it cannot read', () => {
   });
 
   it('a missing file, and goes on', async () => {
-    await expect(decoder.decode(file('none.png'), target)).rejects.toThrow(/missing/);
+    await expect(decoder.decode({ path: file('none.png') }, target)).rejects.toThrow(/missing/);
     await solid().png().toFile(file('fine.png'));
     expect(await pixel(file('fine.png'))).toEqual([200, 30, 60]);
   });
@@ -188,13 +188,13 @@ describe('a decoder that dies', () => {
     try {
       await solid().png().toFile(file('good.png'));
       const paths = Array.from({ length: 12 }, (_, index) => (index === 5 ? file('killer.png') : file('good.png')));
-      const results = await Promise.allSettled(paths.map((path) => mined.decode(path, target)));
+      const results = await Promise.allSettled(paths.map((path) => mined.decode({ path }, target)));
       expect(results.map((result) => result.status)).toEqual(
         paths.map((path) => (path.includes('killer') ? 'rejected' : 'fulfilled')),
       );
       expect(results[5]).toMatchObject({ reason: { code: 'image' } });
       expect(String((results[5] as PromiseRejectedResult).reason)).toContain('crashes on it');
-      expect((await mined.decode(file('good.png'), target)).length).toBe(192);
+      expect((await mined.decode({ path: file('good.png') }, target)).length).toBe(192);
     } finally {
       await mined.close();
     }
@@ -207,11 +207,11 @@ describe('a decoder that dies', () => {
 
   it('fails what is asked after it was closed', async () => {
     const closed = await startDecoder({ concurrency: 1 });
-    const pending = closed.decode(file('good.png'), target);
+    const pending = closed.decode({ path: file('good.png') }, target);
     const outcome = expect(pending).rejects.toThrow(/closed/);
     await closed.close();
     await outcome;
-    await expect(closed.decode(file('good.png'), target)).rejects.toThrow(/closed/);
+    await expect(closed.decode({ path: file('good.png') }, target)).rejects.toThrow(/closed/);
   });
 
   it('ends when its parent disappears', async () => {

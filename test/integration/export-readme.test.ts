@@ -58,7 +58,7 @@ describe.skipIf(!python)("the Python of an export's README", () => {
         .jpeg({ quality: 95, chromaSubsampling: '4:4:4' })
         .toFile(photo);
       const pixels = new Float32Array(3 * 32 * 32);
-      normalizePixels(await decoder.decode(photo, preprocessing), preprocessing, pixels, 0);
+      normalizePixels(await decoder.decode({ path: photo }, preprocessing), preprocessing, pixels, 0);
       const { logits } = await runModel(model, {
         pixel_values: toOrt({ shape: [1, 3, 32, 32], storage: 'float32' }, pixels),
       });

@@ -9,7 +9,7 @@ import type { PreprocessingChoice } from '../../src-main/backbone/preprocessing.
 import { mapName } from '../../src-main/backbone/surgery.ts';
 import { writePlainVit } from '../../src-main/backbone/plain-vit.ts';
 import type { Progress } from '../../src-main/base/progress.ts';
-import { imagePath, imagesOf, type Dataset } from '../../src-main/data/dataset.ts';
+import { imagesOf, locate, type Dataset } from '../../src-main/data/dataset.ts';
 import { startDecoder } from '../../src-main/data/decode/start-decoder.ts';
 import { importDataset } from '../../src-main/data/import.ts';
 import { writeOrientationSet } from '../../src-main/data/sample/orientation.ts';
@@ -180,7 +180,7 @@ describe('an export that cannot be', () => {
   describe('because a picture changed', () => {
     /** Puts another picture in a val picture's place for as long as `use` takes. */
     async function withOtherPicture(place: number, bytes: Buffer, use: () => Promise<void>): Promise<void> {
-      const path = imagePath(stage.dataset, imagesOf(stage.dataset, 'val')[place]!);
+      const { path } = locate(stage.dataset, imagesOf(stage.dataset, 'val')[place]!);
       const before = await readFile(path);
       await writeFile(path, Buffer.concat([bytes, Buffer.alloc(Math.max(0, before.length - bytes.length))]));
       await utimes(path, WRITTEN, WRITTEN);

@@ -11,7 +11,7 @@ import { exposeValues, mapName, type MapRequest } from '../../src-main/backbone/
 import { tensorValues } from '../../src-main/backbone/tensors.ts';
 import { forkEntry } from '../../src-main/base/fork-entry.ts';
 import type { DatasetImage } from '../../src-main/data/dataset.ts';
-import { hashFile } from '../../src-main/data/image-file.ts';
+import { hashContent, readContent } from '../../src-main/data/image-content.ts';
 import { startDecoder } from '../../src-main/data/decode/start-decoder.ts';
 import { halvesToFloats } from '../../src-main/engine/half.ts';
 import { DataType, decodeModel, encodeModel, floatTensor, node, valueInfo } from '../../src-main/engine/onnx/model.ts';
@@ -58,7 +58,7 @@ async function draw(name: string, contrast: number): Promise<DatasetImage> {
     .png()
     .toFile(path);
   const { size: bytes, mtimeMs } = await stat(path);
-  return { path: name, label: 0, split: 'train', bytes, mtimeMs, sha256: await hashFile(path) };
+  return { path: name, label: 0, split: 'train', bytes, mtimeMs, sha256: hashContent(await readContent({ path })) };
 }
 
 /** The plain ViT with one of its weights changed. */
@@ -107,8 +107,8 @@ async function statesOutside(model: ModelProto, backbone: Backbone): Promise<Flo
   const session = await createSession(encodeModel(exposeValues(model, structure.states)), { threads: 1 });
   try {
     const states: Float32Array[][] = [];
-    const paths = images.map(({ path }) => join(source, path));
-    for await (const { pixels } of imageBatches(paths, { decoder, preprocessing, batch: 1 })) {
+    const files = images.map(({ path }) => ({ path: join(source, path) }));
+    for await (const { pixels } of imageBatches(files, { decoder, preprocessing, batch: 1 })) {
       const feed = toOrt({ storage: 'float32', shape: [1, 3, SIZE, SIZE] }, pixels);
       const outputs = await session.run({ [structure.input.name]: feed });
       states.push(structure.states.map((name) => outputs[name]!.data as Float32Array));

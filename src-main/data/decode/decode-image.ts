@@ -1,9 +1,9 @@
-import { readFile } from 'node:fs/promises';
 import sharp from 'sharp';
-import { Failure } from '../../base/failure.ts';
+import { hashContent, readContent, type ImageContent } from '../image-content.ts';
+import { unreadableImage, type ImageReference } from '../image-reference.ts';
 import type { DecodeTarget } from './decoder.ts';
 import { placePicture } from './geometry.ts';
-import { resample } from './resample.ts';
+import { resample, type Size } from './resample.ts';
 
 /** Above this a picture would take over 300 MB in memory, or is made to do harm. */
 export const mostPixels = 100_000_000;
@@ -13,12 +13,33 @@ sharp.cache(false);
 sharp.concurrency(1);
 
 /**
- * Decodes one file and resizes it to `target`.
+ * Decodes one picture and resizes it to `target`.
  * @returns RGB, target.height * target.width * 3 bytes, row-major
  * @throws Failure `image`, naming the file
  */
-export async function decodeImage(path: string, target: DecodeTarget): Promise<Uint8Array> {
-  const bytes = await readBytes(path);
+export async function decodeImage(image: ImageReference, target: DecodeTarget): Promise<Uint8Array> {
+  const { pixels, size } = await decodeContent(image, await readContent(image));
+  const { resized, window } = placePicture(size, target);
+  return resample(pixels, size, resized, target.interpolation, window);
+}
+
+/** Decodes one picture for nothing but the hash of its content. @throws Failure `image` */
+export async function checkImage(image: ImageReference): Promise<string> {
+  const content = await readContent(image);
+  await decodeContent(image, content);
+  return hashContent(content);
+}
+
+/** RGB, height * width * 3 bytes, upright. */
+interface Pixels {
+  pixels: Uint8Array;
+  size: Size;
+}
+
+async function decodeContent(image: ImageReference, content: ImageContent): Promise<Pixels> {
+  if ('grey' in content) return { pixels: spreadGrey(content.grey, 1), size: content };
+  const bytes = content.encoded;
+  if (bytes.length === 0) throw unreadableImage(image, 'it is empty');
   try {
     const { data, info } = await sharp(bytes, { limitInputPixels: mostPixels, failOn: 'truncated' })
       .autoOrient()
@@ -26,33 +47,16 @@ export async function decodeImage(path: string, target: DecodeTarget): Promise<U
       .toColourspace('srgb')
       .raw({ depth: 'uchar' })
       .toBuffer({ resolveWithObject: true });
-    const pixels = info.channels === 3 ? data : spreadGrey(data, info.channels);
-    const { resized, window } = placePicture(info, target);
-    return resample(pixels, info, resized, target.interpolation, window);
+    return { pixels: info.channels === 3 ? data : spreadGrey(data, info.channels), size: info };
   } catch (error) {
-    throw unreadable(path, reasonOf(bytes, error), error);
+    throw unreadableImage(image, reasonOf(bytes, error), error);
   }
-}
-
-async function readBytes(path: string): Promise<Buffer> {
-  let bytes: Buffer;
-  try {
-    bytes = await readFile(path);
-  } catch (error) {
-    throw unreadable(path, 'the file is missing or may not be read', error);
-  }
-  if (bytes.length === 0) throw unreadable(path, 'the file is empty');
-  return bytes;
 }
 
 function spreadGrey(data: Uint8Array, channels: number): Uint8Array {
   const pixels = new Uint8Array((data.length / channels) * 3);
   for (let index = 0; index < pixels.length; index++) pixels[index] = data[Math.floor(index / 3) * channels]!;
   return pixels;
-}
-
-function unreadable(path: string, reason: string, cause?: unknown): Failure {
-  return new Failure('image', `"${path}" cannot be read as an image: ${reason}.`, { cause });
 }
 
 function reasonOf(bytes: Buffer, error: unknown): string {

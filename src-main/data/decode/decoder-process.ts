@@ -1,14 +1,15 @@
 import { Failure } from '../../base/failure.ts';
-import { decodeImage } from './decode-image.ts';
+import { checkImage, decodeImage } from './decode-image.ts';
 import { requestSchema } from './messages.ts';
 import type { DecodeReply } from './messages.ts';
 
 /* The decoder's own process: a request in, a reply out, several in flight. Image libraries may crash; this may die. */
 
 async function answer(message: unknown): Promise<void> {
-  const { id, path, target } = requestSchema.parse(message);
+  const { id, image, target } = requestSchema.parse(message);
   try {
-    reply({ id, pixels: await decodeImage(path, target) });
+    if (target) reply({ id, pixels: await decodeImage(image, target) });
+    else reply({ id, sha256: await checkImage(image) });
   } catch (error) {
     if (!(error instanceof Failure)) throw error;
     reply({ id, failure: { code: error.code, message: error.message } });

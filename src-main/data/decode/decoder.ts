@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { ImageReference } from '../image-reference.ts';
 
 export const decodeTargetSchema = z.object({
   width: z.int().positive(),
@@ -19,7 +20,13 @@ export interface Decoder {
    * @returns RGB, height * width * 3 bytes, row-major
    * @throws Failure `image`: one sentence that names the file and says why it cannot be read
    */
-  decode(path: string, target: DecodeTarget): Promise<Uint8Array>;
+  decode(image: ImageReference, target: DecodeTarget): Promise<Uint8Array>;
+  /**
+   * Decodes a picture to see that it can be.
+   * @returns the hash of its content; see `hashContent`
+   * @throws Failure as `decode`
+   */
+  check(image: ImageReference): Promise<string>;
   /** Ends the decoder; what is still in flight fails. */
   close(): Promise<void>;
 }

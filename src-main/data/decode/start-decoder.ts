@@ -4,6 +4,7 @@ import { createRequire } from 'node:module';
 import { availableParallelism } from 'node:os';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { Failure } from '../../base/failure.ts';
+import { unreadableImage, type ImageReference } from '../image-reference.ts';
 import type { DecodeTarget, Decoder } from './decoder.ts';
 import { replySchema } from './messages.ts';
 import type { DecodeReply } from './messages.ts';
@@ -20,13 +21,16 @@ export interface DecoderOptions {
 
 interface Job {
   id: number;
-  path: string;
-  target: DecodeTarget;
+  image: ImageReference;
+  /** Undefined where the picture is only checked. */
+  target: DecodeTarget | undefined;
   /** How many processes have died with this picture in flight. */
   deaths: number;
-  resolve: (pixels: Uint8Array) => void;
+  resolve: (reply: GoodReply) => void;
   reject: (error: unknown) => void;
 }
+
+type GoodReply = Exclude<DecodeReply, { ready: true } | { failure: unknown }>;
 
 /**
  * Starts a decoder in a process of its own. When that dies, another is started and the pictures that were in flight are
@@ -55,13 +59,25 @@ class ProcessDecoder implements Decoder {
     private readonly entry: URL,
   ) {}
 
-  decode(path: string, target: DecodeTarget): Promise<Uint8Array> {
+  async decode(image: ImageReference, target: DecodeTarget): Promise<Uint8Array> {
+    const reply = await this.ask(image, target);
+    if (!('pixels' in reply)) throw new Error('the decoder answered another question');
+    return reply.pixels;
+  }
+
+  async check(image: ImageReference): Promise<string> {
+    const reply = await this.ask(image);
+    if (!('sha256' in reply)) throw new Error('the decoder answered another question');
+    return reply.sha256;
+  }
+
+  private ask(image: ImageReference, target?: DecodeTarget): Promise<GoodReply> {
     return new Promise((resolve, reject) => {
       if (this.closed) {
         reject(closedFailure());
         return;
       }
-      this.waiting.push({ id: this.nextId++, path, target, deaths: 0, resolve, reject });
+      this.waiting.push({ id: this.nextId++, image, target, deaths: 0, resolve, reject });
       this.pump();
     });
   }
@@ -115,8 +131,8 @@ class ProcessDecoder implements Decoder {
     if (job === undefined) return;
     this.inFlight.delete(reply.id);
     this.suspectInFlight = false;
-    if ('pixels' in reply) job.resolve(reply.pixels);
-    else job.reject(new Failure(reply.failure.code, reply.failure.message));
+    if ('failure' in reply) job.reject(new Failure(reply.failure.code, reply.failure.message));
+    else job.resolve(reply);
   }
 
   private pump(): void {
@@ -136,10 +152,10 @@ class ProcessDecoder implements Decoder {
   }
 
   private send(job: Job): void {
-    const { id, path, target } = job;
+    const { id, image, target } = job;
     this.inFlight.set(id, job);
     // A process that died meanwhile reports `exit`, and what is in flight is tried again.
-    this.child?.send({ id, path, target }, () => undefined);
+    this.child?.send({ id, image, target }, () => undefined);
   }
 
   private recover(): void {
@@ -149,7 +165,7 @@ class ProcessDecoder implements Decoder {
     for (const job of this.inFlight.values()) {
       job.deaths++;
       if (job.deaths === 1) this.suspects.push(job);
-      else job.reject(new Failure('image', `"${job.path}" cannot be read as an image: the decoder crashes on it.`));
+      else job.reject(unreadableImage(job.image, 'the decoder crashes on it'));
     }
     this.inFlight.clear();
     this.start().catch((error: unknown) => {

@@ -1,9 +1,8 @@
 import type { DatasetFormat, Problem, SplitName } from '../dataset.ts';
+import type { ImageReference } from '../image-reference.ts';
 
-/** An image that a layout names; not yet looked at. */
-export interface FoundImage {
-  /** Relative to the root with "/" between segments, or absolute. */
-  path: string;
+/** An image that a layout names, not yet looked at; its path is relative to the root with "/" between segments, or absolute. */
+export interface FoundImage extends ImageReference {
   label: number;
   /** Undefined where the layout leaves it open: train or val, to be dealt. */
   split: SplitName | undefined;

@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { contentHash, datasetSummary, imagePath, imagesOf } from '../../../src-main/data/dataset.ts';
+import { contentHash, datasetSummary, imagesOf, locate } from '../../../src-main/data/dataset.ts';
 import type { Dataset } from '../../../src-main/data/dataset.ts';
 import { listDatasets, loadDataset, removeDataset, saveDataset } from '../../../src-main/data/dataset-store.ts';
 import { Workspace } from '../../../src-main/workspace/workspace.ts';
@@ -94,7 +94,7 @@ describe('datasets in a workspace', () => {
 
 describe('a dataset', () => {
   it('resolves its images, whichever way they are kept', () => {
-    expect(dataset.images.map((image) => imagePath(dataset, image))).toEqual([
+    expect(dataset.images.map((image) => locate(dataset, image).path)).toEqual([
       '/data/pets/cat/1\n"é".png',
       '/other/2.png',
     ]);

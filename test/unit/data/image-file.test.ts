@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { DatasetImage } from '../../../src-main/data/dataset.ts';
-import { checkUnchanged, hashFile } from '../../../src-main/data/image-file.ts';
+import { hashContent, readContent } from '../../../src-main/data/image-content.ts';
+import { checkUnchanged } from '../../../src-main/data/image-file.ts';
 
 let source: string;
 let image: DatasetImage;
@@ -12,7 +13,7 @@ beforeAll(async () => {
   const path = join(source, 'a.png');
   await writeFile(path, 'one');
   const { size: bytes, mtimeMs } = await stat(path);
-  image = { path: 'a.png', label: 0, split: 'train', bytes, mtimeMs, sha256: await hashFile(path) };
+  image = { path: 'a.png', label: 0, split: 'train', bytes, mtimeMs, sha256: hashContent(await readContent({ path })) };
 });
 afterAll(() => rm(source, { recursive: true }));
 
@@ -28,7 +29,7 @@ it('says that a picture has changed and what to do', async () => {
     await writeFile(join(source, 'a.png'), content);
     await expect(checkUnchanged({ source }, image), content).rejects.toMatchObject({
       code: 'image-changed',
-      message: `"${join(source, 'a.png')}" is not the picture that was imported: put the old one back, or import its folder again with "sidetune datasets add".`,
+      message: `The picture "${join(source, 'a.png')}" is not the one that was imported: put the old one back, or import its folder again with "sidetune datasets add".`,
     });
   }
 });

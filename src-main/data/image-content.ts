@@ -1,0 +1,25 @@
+import { createHash } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { unreadableImage, type ImageReference } from './image-reference.ts';
+import { readPacked } from './packed/packed-file.ts';
+
+/** A picture as it is kept: an encoded file's bytes, or grey levels (height * width, row-major). */
+export type ImageContent = { encoded: Buffer } | { grey: Uint8Array; width: number; height: number };
+
+/** @throws Failure `image` where there is nothing to read */
+export async function readContent(image: ImageReference): Promise<ImageContent> {
+  if (image.entry !== undefined) return readPacked(image.path, image.entry);
+  try {
+    return { encoded: await readFile(image.path) };
+  } catch (error) {
+    throw unreadableImage(image, 'the file is missing or may not be read', error);
+  }
+}
+
+/** SHA-256 in hexadecimal: of a file the usual one, so equal pictures are found however they are packed. */
+export function hashContent(content: ImageContent): string {
+  const hash = createHash('sha256');
+  if ('encoded' in content) hash.update(content.encoded);
+  else hash.update(`${content.width} x ${content.height}\n`).update(content.grey);
+  return hash.digest('hex');
+}

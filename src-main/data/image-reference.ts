@@ -1,0 +1,20 @@
+import { z } from 'zod';
+import { Failure } from '../base/failure.ts';
+
+/** Where a picture is: a file of its own, or an entry of a packed one (a row of a parquet file, an item of an IDX file). */
+export const imageReferenceSchema = z.object({
+  path: z.string(),
+  /** Counted from 0; only in packed files. */
+  entry: z.int().nonnegative().optional(),
+});
+export type ImageReference = z.infer<typeof imageReferenceSchema>;
+
+/** `"a.png"` or `"b.parquet" (row 17)`: as sentences name it. */
+export function nameOfImage({ path, entry }: ImageReference): string {
+  return entry === undefined ? `"${path}"` : `"${path}" (row ${entry})`;
+}
+
+/** The sentence for a picture that cannot be had, with the reason in words that go on after a colon. */
+export function unreadableImage(image: ImageReference, reason: string, cause?: unknown): Failure {
+  return new Failure('image', `${nameOfImage(image)} cannot be read as an image: ${reason}.`, { cause });
+}
