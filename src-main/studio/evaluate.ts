@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { Failure } from '../base/failure.ts';
 import type { TaskOptions } from '../base/progress.ts';
-import { imagePath, imagesOf, splitNames, type Dataset, type DatasetImage, type SplitName } from '../data/dataset.ts';
+import { imagesOf, locate, splitNames, type Dataset, type DatasetImage, type SplitName } from '../data/dataset.ts';
 import { loadDataset } from '../data/dataset-store.ts';
 import { openEngine } from '../engine/open-engine.ts';
 import { extractFeatures } from '../features/extract.ts';
@@ -138,8 +138,10 @@ function predictedImages(
   return images.map((image, index) => {
     const row = logits.subarray(index * classes.length, (index + 1) * classes.length);
     const best = argMax(row);
+    const { path, entry } = locate({ source }, image);
     return {
-      path: imagePath({ source }, image),
+      // One of many in a packed file is told by its row.
+      path: entry === undefined ? path : `${path}#${entry}`,
       label: classes[image.label]!,
       predicted: classes[best]!,
       probability: softmax(row)[best]!,
