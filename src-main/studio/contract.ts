@@ -8,6 +8,6 @@ export { METHODS } from '../training/settings.ts';
 export type { Method, Settings, SettingsChoice } from '../training/settings.ts';
 export { Workspace, workspaceFolder } from '../workspace/workspace.ts';
 export type { Evaluation } from './evaluate.ts';
-export type { Prediction } from './predict.ts';
+export type { Prediction, Predictions } from './predict.ts';
 export type { PartialTrainRequest } from './resume.ts';
 export type { TrainRequest } from './train-request.ts';

@@ -3,14 +3,18 @@ import type { TaskOptions } from '../base/progress.ts';
 import { startDecoder } from '../data/decode/start-decoder.ts';
 import { imageBatches } from '../features/image-batches.ts';
 import { argMax, softmax } from '../training/metrics.ts';
-import { openRun } from '../training/open-run.ts';
+import { openRun, type OpenedRun } from '../training/open-run.ts';
 import type { Workspace } from '../workspace/workspace.ts';
 import { Classifier } from './classifier.ts';
+import { imagesToPredict } from './images-to-predict.ts';
+import { checkRecordsPath, writeRecords } from './records-file.ts';
 
 export interface PredictRequest {
   run: string;
-  /** Paths of image files. */
+  /** Paths of image files, and of folders for the images in them. */
   images: readonly string[];
+  /** A .csv or .json file to write the predictions to. */
+  out?: string;
   threads?: number;
 }
 
@@ -24,15 +28,43 @@ export interface Guess {
 export type Prediction =
   { image: string; label: string; index: number; top: Guess[] } | { image: string; error: string };
 
-const TOP = 5;
+export interface Predictions {
+  predictions: Prediction[];
+  /** Absolute path of the file, where one was asked for. */
+  out?: string;
+}
 
-/** Classifies images with a run's best parameters, in the order asked. An image that gives no answer gets an `error`. */
+const TOP = 5;
+const COLUMNS = ['path', 'predicted', 'probability', 'error'] as const;
+
+/**
+ * Classifies images with a run's best parameters, in the order asked, a folder's sorted. An image that gives no answer
+ * gets an `error`. No more pictures are held than a few batches.
+ * @throws Failure those of `openRun`, `imagesToPredict`, `checkRecordsPath`
+ */
 export async function predict(
   workspace: Workspace,
-  { run, images, threads = availableParallelism() }: PredictRequest,
-  { onProgress, signal }: TaskOptions = {},
-): Promise<{ predictions: Prediction[] }> {
+  { run, images, out, threads = availableParallelism() }: PredictRequest,
+  options: TaskOptions = {},
+): Promise<Predictions> {
+  const file = out === undefined ? undefined : await checkRecordsPath(out);
   const opened = await openRun(workspace, run);
+  const asked = await imagesToPredict(images);
+  const readable = asked.filter(({ error }) => error === undefined).map(({ path }) => path);
+  const answers = await classifyFiles(opened, readable, threads, options);
+  let next = 0;
+  const predictions = asked.map(({ path, error }) => (error === undefined ? answers[next++]! : { image: path, error }));
+  if (file === undefined) return { predictions };
+  await writeRecords(file, COLUMNS, predictions.map(recordOf));
+  return { predictions, out: file };
+}
+
+async function classifyFiles(
+  opened: OpenedRun,
+  images: readonly string[],
+  threads: number,
+  { onProgress, signal }: TaskOptions,
+): Promise<Prediction[]> {
   const { preprocessing } = opened.backbone;
   const decoder = await startDecoder();
   let classifier: Classifier | undefined;
@@ -56,7 +88,13 @@ export async function predict(
     await classifier?.close();
     await decoder.close();
   }
-  return { predictions };
+  return predictions;
+}
+
+function recordOf(prediction: Prediction): Record<(typeof COLUMNS)[number], string | number | null> {
+  const { image: path } = prediction;
+  if ('error' in prediction) return { path, predicted: null, probability: null, error: prediction.error };
+  return { path, predicted: prediction.label, probability: prediction.top[0]!.probability, error: null };
 }
 
 function answer(image: string, logits: Float32Array, classes: readonly string[]): Prediction {

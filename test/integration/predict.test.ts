@@ -1,12 +1,14 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { parse } from 'csv-parse/sync';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { addBackbone } from '../../src-main/backbone/catalogue.ts';
 import { writePlainVit } from '../../src-main/backbone/plain-vit.ts';
 import { tensorValues } from '../../src-main/backbone/tensors.ts';
 import { decodeModel, encodeModel, floatTensor } from '../../src-main/engine/onnx/model.ts';
+import { describePredictions } from '../../src-main/cli/prediction-words.ts';
 import { predict, type Prediction } from '../../src-main/studio/predict.ts';
 import { buildNetwork } from '../../src-main/training/build-network.ts';
 import { writeParameters } from '../../src-main/training/checkpoint.ts';
@@ -101,6 +103,38 @@ describe('predict', () => {
     });
     expect(found[2]).toHaveProperty('error');
     for (const index of [0, 3]) expect(probabilities(found[index])).toHaveLength(classes.length);
+  });
+
+  it('takes folders for the images in them, and writes a file', async () => {
+    await makeRun('walked', 1, [1, 1]);
+    const album = join(folder, 'album, "2"');
+    await mkdir(join(album, 'deep'), { recursive: true });
+    for (const name of ['b.png', 'deep/a.PNG', 'a\n.png']) await copyFile(images[0]!, join(album, name));
+    await writeFile(join(album, 'broken.jpg'), 'no picture');
+    await writeFile(join(album, 'notes.txt'), 'no picture either');
+    await symlink(album, join(album, 'again'));
+    const out = join(folder, 'p.csv');
+    const asked = [images[1]!, album];
+    const answer = await predict(workspace, { run: 'walk', images: asked, out, threads: 1 });
+    expect(answer.out).toBe(out);
+    const names = ['a\n.png', 'b.png', 'broken.jpg', 'deep/a.PNG'].map((name) => join(album, name));
+    expect(answer.predictions.map(({ image }) => image)).toEqual([images[1], ...names]);
+    const rows = parse<Record<string, string>>(await readFile(out, 'utf8'), { columns: true });
+    expect(rows.map(({ path }) => path)).toEqual([images[1], ...names]);
+    answer.predictions.forEach((prediction, index) => {
+      const { predicted, probability, error } = rows[index]!;
+      if ('error' in prediction) expect({ predicted, error }).toEqual({ predicted: '', error: prediction.error });
+      else {
+        expect({ predicted, error }).toEqual({ predicted: prediction.label, error: '' });
+        expect(Number(probability)).toBe(prediction.top[0]!.probability);
+      }
+    });
+    const words = describePredictions(answer).split('\n');
+    expect(words[0]).toBe(`Wrote ${out}`);
+    expect(words.at(-1)).toMatch(/^5 images: .*could not be read 1$/);
+    await mkdir(join(folder, 'empty'));
+    const nothing = predict(workspace, { run: 'walked', images: [join(folder, 'empty')], threads: 1 });
+    await expect(nothing).rejects.toMatchObject({ code: 'no-images' });
   });
 
   it('gives nothing for nothing', async () => {

@@ -3,11 +3,10 @@ import type { Command } from 'commander';
 import { Option } from 'commander';
 import { z } from 'zod';
 import { splitNames } from '../../studio/contract.ts';
-import type { Prediction } from '../../studio/contract.ts';
 import { EXIT } from '../errors.ts';
 import { checkFlags, wholeNumber } from '../flags.ts';
 import { describeEvaluation } from '../evaluation-words.ts';
-import { percent, table } from '../format.ts';
+import { describePredictions } from '../prediction-words.ts';
 import { RUN } from '../run-words.ts';
 import type { Session } from '../session.ts';
 
@@ -16,7 +15,10 @@ const evaluateFlags = z.object({
   threads: wholeNumber('--threads', { min: 1 }).optional(),
   predictions: z.string().optional(),
 });
-const predictFlags = evaluateFlags.pick({ threads: true });
+const predictFlags = z.object({
+  out: z.string().optional(),
+  threads: wholeNumber('--threads', { min: 1 }).optional(),
+});
 
 export function addApplyCommands(program: Command, session: Session): void {
   program
@@ -39,26 +41,15 @@ export function addApplyCommands(program: Command, session: Session): void {
     .command('predict')
     .description('classify images with a run')
     .argument('<run>', RUN)
-    .argument('<images...>', 'image files')
+    .argument('<images...>', 'image files, and folders of them')
+    .option('--out <file>', 'write the predictions to a .csv or .json file')
     .option('--threads <n>', 'default: all cores')
     .action(async (run: string, images: string[], options: unknown) => {
-      const { threads } = checkFlags(predictFlags, options);
+      const flags = checkFlags(predictFlags, options);
       const { predict } = await import('../../studio/predict.ts');
-      const answer = await predict(await session.workspace(), { run, images, threads }, session.task());
+      const answer = await predict(await session.workspace(), { run, images, ...flags }, session.task());
       for (const prediction of answer.predictions) if ('error' in prediction) session.remark(prediction.error);
       if (answer.predictions.some((prediction) => 'error' in prediction)) session.exitCode = EXIT.failed;
-      session.answer(answer, predictionTable(answer.predictions));
+      session.answer(answer, describePredictions(answer));
     });
-}
-
-function predictionTable(predictions: readonly Prediction[]): string {
-  return table(
-    ['IMAGE', 'LABEL', 'PROBABILITY>', 'NEXT'],
-    predictions.map((prediction) => {
-      if ('error' in prediction) return [prediction.image, '-', '-', 'could not be read'];
-      const [first, second] = prediction.top;
-      const next = second ? `${second.label} ${percent(second.probability)}` : '';
-      return [prediction.image, prediction.label, percent(first?.probability), next];
-    }),
-  );
 }

@@ -95,7 +95,8 @@ async function foldersIn(root: string, prefix: string, problems: Problem[]): Pro
   return entries.filter((entry) => entry.kind === 'folder').map((entry) => entry.name);
 }
 
-async function collectImages(root: string, folder: string, problems: Problem[]): Promise<string[]> {
+/** Image files in `folder` and below, relative to `root`, sorted by nothing; what cannot be entered is a problem. */
+export async function collectImages(root: string, folder: string, problems: Problem[]): Promise<string[]> {
   const images: string[] = [];
   const seen = new Set<string>();
   const open = [{ folder, parent: await realpath(root) }];

@@ -22,7 +22,7 @@ describe('a file of records', () => {
     await writeRecords(file, columns, records);
     const text = await readFile(file, 'utf8');
     expect(text.split('\n')[0]).toBe('path,label,probability,correct,error');
-    const rows = parse(text, { columns: true }) as Record<string, string>[];
+    const rows = parse<Record<string, string>>(text, { columns: true });
     const asText = records.map((record) =>
       Object.fromEntries(Object.entries(record).map(([name, value]) => [name, value === null ? '' : String(value)])),
     );
@@ -42,7 +42,7 @@ describe('a file of records', () => {
     const file = join(folder, name);
     const read = async () => {
       const text = await readFile(file, 'utf8');
-      return name.endsWith('json') ? (JSON.parse(text) as unknown[]) : (parse(text, { columns: true }) as unknown[]);
+      return name.endsWith('json') ? (JSON.parse(text) as unknown[]) : parse(text, { columns: true });
     };
     await writeRecords(
       file,
