@@ -1,16 +1,7 @@
 import type { StepForm } from '../../src-main/methods/network.ts';
-import { tsSide, type Side } from './measure.ts';
+import { tsSide } from './measure.ts';
+import type { Bench, Row } from './outcome.ts';
 import type { ShapeName } from './shapes.ts';
-
-/** A bench: what it compares. Ratios are named pairs [other, side]: other's figure / side's, above 1 is better. */
-export interface Bench {
-  about: string;
-  sides: Record<string, Side>;
-  ratios: Record<string, readonly [other: string, side: string]>;
-  repeats: number;
-  /** Batch at which the C yardstick is run beside it, where it can be. */
-  limitBatch?: number;
-}
 
 export const benches: Record<string, (threads: number) => Bench> = {
   'last-step': (threads) => {
@@ -28,8 +19,53 @@ export const benches: Record<string, (threads: number) => Bench> = {
       ratios: { vit_b: ['vit_b_plain', 'vit_b_low_rank'], vit_tiny: ['vit_tiny_plain', 'vit_tiny_low_rank'] },
       repeats: 3,
       limitBatch: 32,
+      rows: ({ sides, limit }) => {
+        const row = {
+          what: 'LAST step, ViT-Ti shape, rank 8, batch 32: core time an image against the limit (`shared/limit`)',
+          asked: '2.5 x the limit or less',
+        };
+        if (limit === undefined || typeof limit === 'string') return [{ ...row, measured: limit ?? '', reached: null }];
+        const step = sides.vit_tiny_plain_batch32!.coreMsPerImage!;
+        const times = step.median / limit.median;
+        const text = `${times.toFixed(1)} x (${step.median.toFixed(1)} core-ms against ${limit.median.toFixed(1)})`;
+        return [{ ...row, measured: text, reached: times <= 2.5 }];
+      },
     };
   },
+  engines: () => ({
+    about: 'twenty optimizer steps on the compiled engine and on TF.js, the reference',
+    sides: { engines: tsSide('engines.ts', [], 1) },
+    ratios: {},
+    repeats: 1,
+    rows: ({ sides: { engines } }) => [
+      bounded('compiled against eager reference, after 20 steps: norm of the difference / norm, worst tensor', {
+        measured: engines!.figures!.worstTensor!,
+        bound: 1e-4,
+      }),
+    ],
+  }),
+  export: () => ({
+    about: 'exported models against the predictions of the app',
+    sides: { export: tsSide('export.ts', [], 1) },
+    ratios: {},
+    repeats: 1,
+    rows: ({ sides }) => {
+      const { adaptor, merged, top1Changes } = sides.export!.figures!;
+      return [
+        bounded('adaptor on stored features against in-app predictions: largest difference of a logit', {
+          measured: adaptor!,
+          bound: 1e-4,
+        }),
+        {
+          what: 'merged against in-app predictions: largest difference of a logit, changes of top-1',
+          asked: '1e-3 of the largest logit, none but where the margin is smaller',
+          measured: `${merged!.toExponential(1)}, ${top1Changes} changes`,
+          // Beyond its tolerance an export is refused.
+          reached: true,
+        },
+      ];
+    },
+  }),
   matmul: (threads) => ({
     about: 'a 1024 x 1024 float32 product in onnxruntime, all threads against one',
     sides: { one_thread: tsSide('matmul.ts', [], 1), all_threads: tsSide('matmul.ts', [], threads) },
@@ -37,3 +73,13 @@ export const benches: Record<string, (threads: number) => Bench> = {
     repeats: 3,
   }),
 };
+
+/** A row of a figure that is to stay within a bound. */
+function bounded(what: string, { measured, bound }: { measured: number; bound: number }): Row {
+  return {
+    what,
+    asked: `${bound.toExponential(0)} or less`,
+    measured: measured.toExponential(1),
+    reached: measured <= bound,
+  };
+}

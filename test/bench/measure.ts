@@ -25,6 +25,8 @@ export interface SideSummary {
   ms: Spread;
   coreMsPerImage?: Spread;
   peakRssBytes: Spread;
+  /** What else a side reports: the largest of its processes. */
+  figures?: Record<string, number>;
 }
 
 export interface Ratio {
@@ -57,11 +59,16 @@ export function spread(values: readonly number[]): Spread {
 
 export function summarize(reports: readonly SideReport[]): SideSummary {
   const cores = reports.flatMap(({ coreMs, images }) => (coreMs && images ? coreMs.map((ms) => ms / images) : []));
+  const figures: Record<string, number> = {};
+  for (const report of reports)
+    for (const [name, value] of Object.entries(report.figures ?? {}))
+      figures[name] = Math.max(figures[name] ?? -Infinity, value);
   return {
     processes: reports.length,
     ms: spread(reports.flatMap((report) => report.ms)),
     ...(cores.length > 0 ? { coreMsPerImage: spread(cores) } : {}),
     peakRssBytes: spread(reports.map((report) => report.peakRssBytes)),
+    ...(Object.keys(figures).length > 0 ? { figures } : {}),
   };
 }
 
@@ -98,7 +105,8 @@ export function runSide(name: string, side: Side): Promise<SideReport> {
   });
 }
 
-function lastLine(text: string): unknown {
+/** The last line of a program's output as JSON; undefined where it is none. */
+export function lastLine(text: string): unknown {
   try {
     return JSON.parse(text.trimEnd().split('\n').at(-1) ?? '');
   } catch {

@@ -1,53 +1,56 @@
-// usage: npm run bench -- NAME [--json] [--repeats N] [--threads N]
+// usage: npm run bench -- NAME [--json] [--repeats N] [--threads N]; NAME `table` runs all that have a number to reach
 // Each side runs in processes of its own, interleaved. With --json the last line of stdout is
-// {"name","sides":{...},"ratio":{...}}; progress goes to stderr.
+// {"name","sides":{...},"ratio":{...},"rows":[...]}; progress goes to stderr.
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
 import { Failure } from '../../src-main/base/failure.ts';
 import { benches } from './benches.ts';
-import { measureLimit } from './limit.ts';
-import { measureSides, ratio } from './measure.ts';
-import { ratiosTable, sidesTable } from './table.ts';
+import { log, runCommand, wholeNumber } from './command.ts';
+import { outcomeJson, outcomeText, runBench, type Bench, type Row } from './outcome.ts';
+import { existingPeers } from './peers/python.ts';
+import { peersBench } from './peers/peers-bench.ts';
+import { rowsTable } from './table.ts';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: { json: { type: 'boolean' }, repeats: { type: 'string' }, threads: { type: 'string' } },
 });
 
-async function main(): Promise<void> {
+await runCommand(values.json, async () => {
   const name = positionals[0] ?? '';
-  const threads = Number(values.threads ?? Math.min(2, availableParallelism()));
+  const threads = wholeNumber('--threads', values.threads ?? String(Math.min(2, availableParallelism())));
+  if (name === 'table') return table(threads);
   const make = Object.hasOwn(benches, name) ? benches[name] : undefined;
-  if (!make) {
-    throw new Failure('usage', `There is no bench '${name}'; there are: ${Object.keys(benches).join(', ')}.`);
-  }
+  if (!make)
+    throw new Failure('usage', `There is no bench '${name}'; there are: ${Object.keys(benches).join(', ')}, table.`);
   const bench = make(threads);
-  const repeats = Number(values.repeats ?? bench.repeats);
-  if (!Number.isInteger(threads) || threads < 1 || !Number.isInteger(repeats) || repeats < 1) {
-    throw new Failure('usage', '--threads and --repeats want a whole number from 1 on.');
-  }
+  const outcome = await run(name, bench, threads);
+  console.log(outcomeText(bench, outcome));
+  if (values.json) console.log(JSON.stringify(outcomeJson(name, bench, outcome)));
+});
 
-  const log = (line: string) => process.stderr.write(`${line}\n`);
+function run(name: string, bench: Bench, threads: number) {
   log(`${name}: ${bench.about}; ${threads} threads, Node ${process.version}`);
-  const limit = bench.limitBatch === undefined ? undefined : measureLimit(bench.limitBatch);
-  const sides = await measureSides(bench.sides, repeats, log);
-  const ratios = Object.fromEntries(
-    Object.entries(bench.ratios).map(([key, [other, side]]) => [key, ratio(sides[other]!, sides[side]!)]),
-  );
-  console.log(`${sidesTable(sides)}\n\n${ratiosTable(ratios)}`);
-  if (typeof limit === 'string') console.log(`\nThe limit is left out: ${limit}.`);
-  else if (limit) console.log(`\nThe limit, ViT-Ti: ${limit.coreMsPerImage.median} core-ms an image.`);
-  if (values.json) {
-    const extra = typeof limit === 'object' ? { limit: { coreMsPerImage: limit.coreMsPerImage } } : {};
-    console.log(JSON.stringify({ name, sides: { ...sides, ...extra }, ratio: ratios }));
-  }
+  return runBench(bench, wholeNumber('--repeats', values.repeats ?? String(bench.repeats)), log);
 }
 
-try {
-  await main();
-} catch (error) {
-  if (!(error instanceof Failure)) throw error;
-  process.stderr.write(`${error.message}\n`);
-  if (values.json) console.log(JSON.stringify({ error: { code: error.code, message: error.message } }));
-  process.exitCode = error.code === 'usage' ? 2 : 1;
+/** Every number that is to be reached, side by side with what is reached here. */
+async function table(threads: number): Promise<void> {
+  const toRun = Object.entries(benches).map(([name, make]): [string, Bench] => [name, make(threads)]);
+  const python = existingPeers();
+  if (python) toRun.unshift(['peers', peersBench(python, { threads }, log).bench]);
+  const rows: Row[] = [];
+  for (const [name, bench] of toRun) {
+    if (!bench.rows) continue;
+    try {
+      rows.push(...bench.rows(await run(name, bench, threads)));
+    } catch (error) {
+      if (!(error instanceof Failure)) throw error;
+      rows.push({ what: name, asked: '', measured: error.message.split('\n')[0]!, reached: null });
+    }
+  }
+  if (!python)
+    rows.push({ what: 'PyTorch', asked: '', measured: '`npm run bench:peers` sets it up first', reached: null });
+  console.log(rowsTable(rows));
+  if (values.json) console.log(JSON.stringify({ name: 'table', sides: {}, ratio: {}, rows }));
 }

@@ -10,6 +10,8 @@ export const SideReport = z.looseObject({
   coreMs: z.array(z.number().nonnegative()).optional(),
   peakRssBytes: z.number().positive(),
   images: z.number().positive().optional(),
+  /** Figures of the side's own, by name: the less the better. */
+  figures: z.record(z.string(), z.number()).optional(),
 });
 export type SideReport = z.infer<typeof SideReport>;
 

@@ -1,4 +1,5 @@
 import type { Ratio, SideSummary, Spread } from './measure.ts';
+import type { Row } from './outcome.ts';
 
 const mebibytes = (bytes: number) => (bytes / 2 ** 20).toFixed(0);
 const span = ({ median, min, max }: Spread, digits: number) =>
@@ -24,6 +25,17 @@ export function ratiosTable(ratios: Readonly<Record<string, Ratio>>): string {
     `${memory.toFixed(2)} x`,
   ]);
   return columns([['ratio', 'time', 'of fastest', 'memory'], ...rows]);
+}
+
+/** The table of numbers to reach, in Markdown. */
+export function rowsTable(rows: readonly Row[]): string {
+  const said = { true: 'yes', false: '**no**', null: 'not measured' };
+  const cells = [
+    ['what', 'asked', 'measured', 'reached'],
+    ['-', '-', '-', '-'],
+    ...rows.map(({ what, asked, measured, reached }) => [what, asked, measured, said[`${reached}`]]),
+  ];
+  return cells.map((row) => `| ${row.join(' | ')} |`).join('\n');
 }
 
 export function columns(rows: readonly (readonly string[])[]): string {

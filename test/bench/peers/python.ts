@@ -13,6 +13,11 @@ const debianPython = '/usr/bin/python3';
 const hasTorch = (interpreter: string) =>
   existsSync(interpreter) && spawnSync(interpreter, ['-c', 'import torch, numpy']).status === 0;
 
+/** The interpreter of an environment with PyTorch that is there already. */
+export function existingPeers(): string | undefined {
+  return hasTorch(python) ? python : undefined;
+}
+
 /**
  * The interpreter of `.venv/peers`, made at the first call, in which PyTorch for the CPU can be imported.
  *

@@ -2,7 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { measureSides, ratio, runSide, spread, summarize, type Side } from '../../bench/measure.ts';
 import { peakRssBytes } from '../../../src-main/base/peak-memory.ts';
 import { timeSteps } from '../../bench/side.ts';
-import { sidesTable } from '../../bench/table.ts';
+import { benches } from '../../bench/benches.ts';
+import { rowsTable, sidesTable } from '../../bench/table.ts';
 
 /** A side that says what it is given. */
 const saying = (line: unknown, more = ''): Side => ({
@@ -34,6 +35,40 @@ describe('bench figures', () => {
     const slow = summarize([{ ms: [10, 20, 30], peakRssBytes: 200 }]);
     const fast = summarize([{ ms: [4, 5, 100], peakRssBytes: 100 }]);
     expect(ratio(slow, fast)).toEqual({ time: 4, memory: 2, fastest: 2.5 });
+  });
+});
+
+describe('numbers to reach', () => {
+  const row = benches['last-step']!(2).rows;
+  const step = (coreMs: number) =>
+    summarize([{ ms: [1], coreMs: [32 * coreMs], peakRssBytes: 1, images: 32, figures: { worstTensor: 3e-4 } }]);
+  const outcome = (coreMs: number, limit: string | { median: number; min: number; max: number }) => ({
+    sides: { vit_tiny_plain_batch32: step(coreMs), engines: step(1) },
+    ratio: {},
+    limit,
+  });
+
+  it('are reached or not, and not judged where the yardstick is missing', () => {
+    const limit = { median: 2, min: 2, max: 2 };
+    expect(row!(outcome(4.9, limit))[0]).toMatchObject({
+      measured: expect.stringMatching(/^2\.5 x/) as string,
+      reached: true,
+    });
+    expect(row!(outcome(5.2, limit))[0]).toMatchObject({ reached: false });
+    expect(row!(outcome(5.2, 'gcc is not installed'))[0]).toMatchObject({
+      measured: 'gcc is not installed',
+      reached: null,
+    });
+  });
+
+  it('take the largest of a figure, and become a Markdown table', () => {
+    const rows = benches.engines!(1).rows!(outcome(1, ''));
+    expect(rows[0]).toMatchObject({ measured: '3.0e-4', reached: false });
+    expect(rowsTable(rows).split('\n')).toEqual([
+      '| what | asked | measured | reached |',
+      '| - | - | - | - |',
+      expect.stringMatching(/^\| compiled .* \| 1e-4 or less \| 3\.0e-4 \| \*\*no\*\* \|$/) as string,
+    ]);
   });
 });
 
