@@ -24,7 +24,8 @@ export const PreprocessingSchema = changeable.extend({
 export type Preprocessing = z.infer<typeof PreprocessingSchema>;
 
 /** What a user may say about it; `size` only to be told early that the model takes another. */
-export type PreprocessingChoice = Partial<z.infer<typeof changeable>> & { size?: number };
+export const preprocessingChoiceSchema = changeable.partial().extend({ size: z.int().positive().optional() });
+export type PreprocessingChoice = z.infer<typeof preprocessingChoiceSchema>;
 
 const DEFAULTS: z.infer<typeof changeable> = {
   mean: [0.5, 0.5, 0.5],

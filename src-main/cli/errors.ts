@@ -1,11 +1,6 @@
 /** How a command ends when it does not succeed: one sentence, an exit code, and a log where it was our fault. */
-import { writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { inspect } from 'node:util';
 import { CommanderError } from 'commander';
 import { Failure } from '../base/failure.ts';
-import { makeFolder } from '../base/make-folder.ts';
 import { systemFailure } from '../base/system-failure.ts';
 
 export const EXIT = { done: 0, failed: 1, usage: 2, interrupted: 130 } as const;
@@ -50,32 +45,4 @@ export async function describeEnding(
   const [what] = (error instanceof Error ? error.message : String(error)).split('\n');
   const message = `Internal error: ${what || 'it says nothing more'} (the whole of it is in "${await log(error)}").`;
   return { exitCode: EXIT.failed, code: 'internal', message };
-}
-
-/** Writes an error with its stack to a file of its own under `folder`, else under the system's temporary folder. */
-export async function writeLog(
-  folder: string | undefined,
-  error: unknown,
-  commandLine: readonly string[],
-): Promise<string> {
-  const name = `sidetune-${new Date().toISOString().replaceAll(/[:.]/g, '-')}-${process.pid}.log`;
-  const text = [
-    `time: ${new Date().toISOString()}`,
-    `command: ${JSON.stringify(commandLine)}`,
-    `node ${process.version}, ${process.platform} ${process.arch}`,
-    '',
-    inspect(error, { depth: 6 }),
-    '',
-  ].join('\n');
-  for (const place of [folder, tmpdir()]) {
-    if (place === undefined) continue;
-    try {
-      await makeFolder(place);
-      await writeFile(join(place, name), text);
-      return join(place, name);
-    } catch {
-      // A workspace that cannot be written to may be what the error is about.
-    }
-  }
-  return 'no file: neither the workspace nor the temporary folder can be written to';
 }

@@ -1,7 +1,8 @@
 /** What `sidetune` runs: parses, executes, and ends with the exit code and the words that were promised. */
 import { CommanderError } from 'commander';
+import { writeLog } from '../base/error-log.ts';
 import { Failure } from '../base/failure.ts';
-import { describeEnding, EXIT, writeLog } from './errors.ts';
+import { describeEnding, EXIT } from './errors.ts';
 import { buildProgram } from './program.ts';
 import { logFolder, Session } from './session.ts';
 import type { GlobalOptions } from './session.ts';

@@ -9,6 +9,7 @@ import { addDemoCommand } from './commands/demo.ts';
 import { addDoctorCommand } from './commands/doctor.ts';
 import { addExportCommand } from './commands/export.ts';
 import { addRunCommands } from './commands/runs.ts';
+import { addServeCommand } from './commands/serve.ts';
 import { addTrainCommand } from './commands/train.ts';
 import type { Session } from './session.ts';
 
@@ -30,6 +31,7 @@ export function buildProgram(session: (program: Command) => Session): Command {
   addApplyCommands(program, current);
   addRunCommands(program, current);
   addExportCommand(program, current);
+  addServeCommand(program, current);
   addDoctorCommand(program, current);
   return program;
 }

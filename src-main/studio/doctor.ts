@@ -14,18 +14,21 @@ export interface Diagnosis {
   };
   devices: Record<string, Answer>;
   decoder: Answer;
-  machine: {
-    platform: string;
-    node: string;
-    cpu: string;
-    /** That this process may use. */
-    cores: number;
-    memoryBytes: number;
-    freeMemoryBytes: number;
-    /** Left for this user on the workspace's disk. */
-    freeDiskBytes: number;
-    workspace: string;
-  };
+  machine: Machine;
+}
+
+/** What the machine is; nothing is tried. */
+export interface Machine {
+  platform: string;
+  node: string;
+  cpu: string;
+  /** That this process may use. */
+  cores: number;
+  memoryBytes: number;
+  freeMemoryBytes: number;
+  /** Left for this user on the workspace's disk. */
+  freeDiskBytes: number;
+  workspace: string;
 }
 
 /** Execution providers that onnxruntime-node's packages carry or can be given, by platform. */
@@ -60,7 +63,7 @@ export async function diagnose(workspace: Workspace, { onProgress, signal }: Tas
   };
 }
 
-async function describeMachine({ root }: Workspace): Promise<Diagnosis['machine']> {
+export async function describeMachine({ root }: Workspace): Promise<Machine> {
   const disk = await statfs(root);
   return {
     platform: `${process.platform} ${process.arch}`,

@@ -11,7 +11,7 @@ import { extractFeatures } from '../features/extract.ts';
 import { featureBytesPerImage, type FeatureSet } from '../features/feature-set.ts';
 import type { Network } from '../methods/network.ts';
 import { buildNetwork, type FrozenFacts } from '../training/build-network.ts';
-import type { TrainingJob, TrainingOutcome } from '../training/job.ts';
+import type { Pace, TrainingJob, TrainingOutcome } from '../training/job.ts';
 import { frozenFactsOf } from '../training/open-run.ts';
 import { ParameterLayout } from '../training/parameters.ts';
 import {
@@ -37,11 +37,12 @@ import { resolveDataset } from './datasets.ts';
 import { checkAgainstRun, unfinishedRuns } from './resume.ts';
 import type { TrainRequest } from './train-request.ts';
 
-export type TrainOptions = TaskOptions & {
+export interface TrainOptions extends TaskOptions {
   /** The run has its id: from here on it can be gone on with. */
   onStart?: (run: string) => void;
   onEpoch?: (epoch: EpochMetrics, epochs: number) => void;
-};
+  onPace?: (pace: Pace) => void;
+}
 
 /** A run about to start, or about to go on. */
 interface Plan {
@@ -159,7 +160,10 @@ async function trainLocked(
     await writeConfig(workspace, job.config);
     options.onStart?.(run);
     const outcome = await trainInProcess(job, {
-      onProgress: (done, total) => options.onProgress?.({ task: 'train', done, total, unit: 'images' }),
+      onPace: (pace) => {
+        options.onProgress?.({ task: 'train', done: pace.done, total: pace.total, unit: 'images' });
+        options.onPace?.(pace);
+      },
       onEpoch: (metrics) => options.onEpoch?.(metrics, settings.epochs),
       signal: options.signal,
     });

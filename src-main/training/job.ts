@@ -33,6 +33,19 @@ export const outcomeSchema = resultSchema
   });
 export type TrainingOutcome = z.infer<typeof outcomeSchema>;
 
+/** How training gets on, several times a second. */
+export const paceSchema = z.object({
+  /** Images, of all epochs. */
+  done: z.number(),
+  total: z.number(),
+  /** Since the report before. */
+  imagesPerSecond: z.number(),
+  /** Of the process that trains. */
+  rssBytes: z.number(),
+  heapBytes: z.number(),
+});
+export type Pace = z.infer<typeof paceSchema>;
+
 export const toTrainer = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('train'), job: jobSchema }),
   z.object({ kind: z.literal('stop') }),
@@ -41,7 +54,7 @@ export type ToTrainer = z.infer<typeof toTrainer>;
 
 export const fromTrainer = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('ready') }),
-  z.object({ kind: z.literal('progress'), done: z.number(), total: z.number() }),
+  z.object({ kind: z.literal('progress'), pace: paceSchema }),
   z.object({ kind: z.literal('epoch'), metrics: epochSchema }),
   z.object({ kind: z.literal('done'), outcome: outcomeSchema }),
   z.object({ kind: z.literal('stopped') }),

@@ -38,9 +38,8 @@ export const settingsSchema = z.object({
 export type Settings = z.infer<typeof settingsSchema>;
 
 /** What a user may set; the rest takes the method's defaults. */
-export type SettingsChoice = { method: Method } & {
-  [Key in Exclude<keyof Settings, 'method'>]?: Settings[Key] | undefined;
-};
+export const settingsChoiceSchema = settingsSchema.partial().extend({ method: z.enum(METHODS) });
+export type SettingsChoice = z.infer<typeof settingsChoiceSchema>;
 
 /** The facts of a backbone that defaults depend on. */
 export interface BackboneFacts {

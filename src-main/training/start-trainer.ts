@@ -1,8 +1,12 @@
 import { fork } from 'node:child_process';
 import { Failure } from '../base/failure.ts';
 import { forkEntry } from '../base/fork-entry.ts';
-import { fromTrainer, type ToTrainer, type TrainingJob, type TrainingOutcome } from './job.ts';
+import { fromTrainer, type Pace, type ToTrainer, type TrainingJob, type TrainingOutcome } from './job.ts';
 import type { TrainingListener } from './train-network.ts';
+
+export interface TrainerListener extends Pick<TrainingListener, 'onEpoch' | 'signal'> {
+  onPace?: (pace: Pace) => void;
+}
 
 /**
  * Trains a run in a process of its own, which has a memory figure of its own and whose end takes nobody along.
@@ -10,7 +14,7 @@ import type { TrainingListener } from './train-network.ts';
  */
 export function trainInProcess(
   job: TrainingJob,
-  { onProgress, onEpoch, signal }: TrainingListener = {},
+  { onPace, onEpoch, signal }: TrainerListener = {},
 ): Promise<TrainingOutcome> {
   const { entry, execArgv } = forkEntry('./trainer-process', import.meta.url);
   const child = fork(entry, { serialization: 'advanced', execArgv, stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
@@ -28,7 +32,7 @@ export function trainInProcess(
           else tell({ kind: 'train', job });
           break;
         case 'progress':
-          onProgress?.(message.done, message.total);
+          onPace?.(message.pace);
           break;
         case 'epoch':
           onEpoch?.(message.metrics);

@@ -32,7 +32,7 @@ process.on('message', (raw) => {
 tell({ kind: 'ready' });
 
 async function train(job: Parameters<typeof trainNetwork>[1]): Promise<void> {
-  let reported = 0;
+  let reported: { at: number; done: number } | undefined;
   try {
     const engine = await openEngine(job.config.engine === 'eager' ? 'eager' : 'compiled', job.config.threads);
     // A trainer whose parent was killed still ends its step, and may be about to write.
@@ -44,10 +44,14 @@ async function train(job: Parameters<typeof trainNetwork>[1]): Promise<void> {
           signal: stop.signal,
           onEpoch: (metrics) => tell({ kind: 'epoch', metrics }),
           onProgress: (done, total) => {
-            const now = performance.now();
-            if (now - reported < REPORT_EVERY_MS && done < total) return;
-            reported = now;
-            tell({ kind: 'progress', done, total });
+            const at = performance.now();
+            // The first report may stand for epochs of long ago.
+            reported ??= { at, done };
+            if (at - reported.at < REPORT_EVERY_MS && done < total) return;
+            const imagesPerSecond = (1000 * (done - reported.done)) / Math.max(at - reported.at, 1);
+            reported = { at, done };
+            const { rss: rssBytes, heapUsed: heapBytes } = process.memoryUsage();
+            tell({ kind: 'progress', pace: { done, total, imagesPerSecond, rssBytes, heapBytes } });
           },
         }),
       { signal: stop.signal },

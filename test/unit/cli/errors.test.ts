@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { CommanderError } from 'commander';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Failure } from '../../../src-main/base/failure.ts';
-import { describeEnding, usageSentence, writeLog } from '../../../src-main/cli/errors.ts';
+import { writeLog } from '../../../src-main/base/error-log.ts';
+import { describeEnding, usageSentence } from '../../../src-main/cli/errors.ts';
 
 let folder: string;
 beforeEach(async () => {

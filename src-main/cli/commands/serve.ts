@@ -1,0 +1,27 @@
+import type { Command } from 'commander';
+import { z } from 'zod';
+import { checkFlags, wholeNumber } from '../flags.ts';
+import type { Session } from '../session.ts';
+
+const serveFlags = z.object({ port: wholeNumber('--port', { min: 0, max: 65535 }) });
+
+export function addServeCommand(program: Command, session: Session): void {
+  program
+    .command('serve')
+    .description('the studio window in a browser, on this machine')
+    .option('--port <n>', 'where to listen (0 picks a free one)', '8500')
+    .action(async (options: unknown) => {
+      const { port } = checkFlags(serveFlags, options);
+      const { serveStudio } = await import('../../host/serve-studio.ts');
+      const host = await serveStudio(await session.workspace(), port);
+      const { url, token } = host;
+      session.answer(
+        { url, port: host.port, token },
+        `The studio is at ${url}\nCtrl-C ends it; what is running can be resumed.`,
+      );
+      session.whenInterrupted = 'The studio was closed; what was running can be resumed.';
+      await new Promise<void>((resolve) => session.signal.addEventListener('abort', () => resolve()));
+      await host.close();
+      session.signal.throwIfAborted();
+    });
+}

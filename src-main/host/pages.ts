@@ -1,0 +1,63 @@
+/** The built renderer as the host and the window serve it: the files there are, by exact name, and nothing else. */
+import { readFile, readdir } from 'node:fs/promises';
+import { extname, join, relative, sep } from 'node:path';
+import { Failure } from '../base/failure.ts';
+
+export interface Page {
+  body: Buffer;
+  headers: Record<string, string>;
+}
+
+const TYPES: Readonly<Record<string, string>> = {
+  '.html': 'text/html; charset=utf-8',
+  '.js': 'text/javascript; charset=utf-8',
+  '.css': 'text/css; charset=utf-8',
+  '.svg': 'image/svg+xml',
+  '.png': 'image/png',
+  '.woff2': 'font/woff2',
+  '.json': 'application/json',
+};
+
+/** For every answer: scripts, styles and connections of its own only, no frames, nothing guessed. */
+export const SECURITY_HEADERS: Readonly<Record<string, string>> = {
+  'content-security-policy': [
+    "default-src 'none'",
+    "script-src 'self'",
+    "style-src 'self'",
+    "img-src 'self' blob: data:",
+    "media-src 'self' blob:",
+    "font-src 'self'",
+    "connect-src 'self'",
+    "base-uri 'none'",
+    "form-action 'none'",
+    "frame-ancestors 'none'",
+  ].join('; '),
+  'cross-origin-opener-policy': 'same-origin',
+  'cross-origin-resource-policy': 'same-origin',
+  'permissions-policy': 'camera=(self), microphone=(), geolocation=()',
+  'referrer-policy': 'no-referrer',
+  'x-content-type-options': 'nosniff',
+};
+
+export type Pages = ReadonlyMap<string, Page>;
+
+/**
+ * Reads the renderer's files once, by URL path. A path is looked up, never joined, so that none leads out of the folder.
+ * @throws Failure `no-renderer` where it has not been built
+ */
+export async function loadPages(folder: string): Promise<Pages> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch(() => []);
+  const pages = new Map<string, Page>();
+  for (const entry of entries) {
+    if (!entry.isFile()) continue;
+    const file = join(entry.parentPath, entry.name);
+    const path = `/${relative(folder, file).split(sep).join('/')}`;
+    // Names under assets/ carry a hash of their content.
+    const caching = path.startsWith('/assets/') ? 'public, max-age=31536000, immutable' : 'no-store';
+    const type = TYPES[extname(file)] ?? 'application/octet-stream';
+    pages.set(path, { body: await readFile(file), headers: { 'content-type': type, 'cache-control': caching } });
+  }
+  if (!pages.has('/index.html'))
+    throw new Failure('no-renderer', 'The studio window has not been built: run "npm run build" in the clone first.');
+  return pages;
+}

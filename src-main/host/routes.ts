@@ -1,0 +1,80 @@
+import type { IncomingMessage } from 'node:http';
+import type { Studio } from '../studio/service/studio.ts';
+import { cookieName, foreign, isEqual, NO_TOKEN, unknown, type Access } from './access.ts';
+import type { Pages } from './pages.ts';
+
+export interface Answer {
+  status: number;
+  headers: Record<string, string>;
+  body: Uint8Array | string;
+}
+
+/** The largest body of a call: settings and names are small. */
+const MOST_BODY_BYTES = 1 << 20;
+
+/** What is answered over HTTP: the way in, the studio's calls, and the window's files. */
+export class Routes {
+  constructor(
+    private readonly studio: Studio,
+    private readonly pages: Pages,
+    private readonly access: Access,
+  ) {}
+
+  async answer(request: IncomingMessage): Promise<Answer> {
+    const { port } = this.access;
+    const { pathname, searchParams } = new URL(request.url ?? '/', `http://127.0.0.1:${port}`);
+    const key = request.method === 'GET' && pathname === '/' ? searchParams.get('token') : null;
+    const refused = foreign(request, port) ?? (key === null ? unknown(request, this.access) : undefined);
+    if (refused) return words(refused.status, refused.message);
+    if (key !== null) return this.enter(key);
+    if (request.method === 'POST' && pathname.startsWith('/call/'))
+      return this.call(pathname.slice('/call/'.length), request);
+    if (request.method !== 'GET') return words(405, 'This address can only be read.');
+    const page = this.pages.get(pathname === '/' ? '/index.html' : pathname);
+    return page ? { status: 200, ...page } : words(404, 'There is nothing at this address.');
+  }
+
+  /** Takes the token out of the address bar and history, into a cookie that scripts cannot read. */
+  private enter(key: string): Answer {
+    const { port, token } = this.access;
+    if (!isEqual(key, token)) return words(NO_TOKEN.status, NO_TOKEN.message);
+    const cookie = `${cookieName(port)}=${token}; HttpOnly; SameSite=Strict; Path=/`;
+    return { status: 303, headers: { 'set-cookie': cookie, location: '/', 'cache-control': 'no-store' }, body: '' };
+  }
+
+  private async call(name: string, request: IncomingMessage): Promise<Answer> {
+    const body = await readBody(request);
+    if (body === undefined) return words(413, 'The request is too large.');
+    let payload: unknown;
+    try {
+      payload = JSON.parse(body || '{}');
+    } catch {
+      return words(400, 'The request is not JSON.');
+    }
+    const answered = await this.studio.answer(name, payload);
+    return {
+      status: 200,
+      headers: { 'content-type': 'application/json', 'cache-control': 'no-store' },
+      body: JSON.stringify(answered),
+    };
+  }
+}
+
+async function readBody(request: IncomingMessage): Promise<string | undefined> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    bytes += chunk.length;
+    if (bytes > MOST_BODY_BYTES) return undefined;
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString('utf8');
+}
+
+function words(status: number, message: string): Answer {
+  return {
+    status,
+    headers: { 'content-type': 'text/plain; charset=utf-8', 'cache-control': 'no-store' },
+    body: `${message}\n`,
+  };
+}

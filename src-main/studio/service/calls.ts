@@ -1,0 +1,101 @@
+/**
+ * The one contract between the studio and whatever shows it: every call's name, the schema of its request, and the type
+ * of its reply. Both transports (the desktop's and the browser's) carry all of them, and nothing else.
+ */
+import { z } from 'zod';
+import { METHODS, settingsChoiceSchema } from '../../training/settings.ts';
+import { splitNames, type DatasetSummary } from '../../data/dataset.ts';
+import type { BackboneDescription, DamagedBackbone } from '../../backbone/catalogue.ts';
+import { preprocessingChoiceSchema } from '../../backbone/preprocessing.ts';
+import type { Diagnosis, Machine } from '../doctor.ts';
+import type { ImagePage } from '../image-pages.ts';
+import type { Comparison, DamagedRun, ListedRun, ShownRun } from '../runs.ts';
+import type { FolderListing } from '../folders.ts';
+import type { Job } from './events.ts';
+
+interface Call<Request extends z.ZodType, Reply> {
+  request: Request;
+  /** Carries the reply's type; there is no value in it. */
+  reply?: Reply;
+}
+
+function call<Request extends z.ZodType>(request: Request) {
+  return { gives: <Reply>(): Call<Request, Reply> => ({ request }) };
+}
+
+const nothing = z.object({});
+const named = z.object({ name: z.string().min(1) });
+const ofRun = z.object({ run: z.string().min(1) });
+const ofJob = z.object({ id: z.string().min(1) });
+
+/** What `train.start` takes: names in the workspace, and settings, those left out being the defaults. */
+export const trainStartSchema = z.object({
+  dataset: z.string().min(1),
+  backbone: z.string().min(1),
+  settings: settingsChoiceSchema,
+  noTest: z.boolean().optional(),
+  threads: z.int().min(1).optional(),
+});
+
+export const calls = {
+  'machine.show': call(nothing).gives<Machine>(),
+  'machine.diagnose': call(nothing).gives<Diagnosis>(),
+  'folders.list': call(z.object({ path: z.string().optional() })).gives<FolderListing>(),
+
+  'datasets.list': call(nothing).gives<DatasetSummary[]>(),
+  'datasets.add': call(z.object({ path: z.string().min(1), name: z.string().optional() })).gives<Job>(),
+  'datasets.show': call(named).gives<DatasetSummary & { source: string; format: string }>(),
+  'datasets.images': call(
+    named.extend({
+      split: z.enum(splitNames).optional(),
+      /** Index of a class. */
+      label: z.int().min(0).optional(),
+      /** Part of the path, whatever the case. */
+      search: z.string().optional(),
+      offset: z.int().min(0).default(0),
+      limit: z.int().min(1).max(1000).default(200),
+    }),
+  ).gives<ImagePage>(),
+  'datasets.remove': call(named).gives<null>(),
+
+  'backbones.list': call(nothing).gives<{ backbones: BackboneDescription[]; damaged: DamagedBackbone[] }>(),
+  'backbones.add': call(
+    z.object({
+      file: z.string().min(1),
+      name: z.string().optional(),
+      preprocessing: preprocessingChoiceSchema.optional(),
+    }),
+  ).gives<Job>(),
+
+  'runs.list': call(nothing).gives<(ListedRun | DamagedRun)[]>(),
+  'runs.show': call(ofRun).gives<ShownRun>(),
+  'runs.compare': call(z.object({ runs: z.array(z.string()).min(2) })).gives<Comparison>(),
+  'runs.evaluate': call(ofRun.extend({ split: z.enum(splitNames).optional() })).gives<Job>(),
+  'runs.export': call(
+    ofRun.extend({
+      /** Folder that is made where it does not exist; `exports/RUN` of the workspace when left out. */
+      out: z.string().min(1).optional(),
+      form: z.enum(['adaptor', 'merged']).optional(),
+    }),
+  ).gives<Job>(),
+
+  'train.start': call(trainStartSchema).gives<Job>(),
+  'train.resume': call(ofRun).gives<Job>(),
+
+  'jobs.list': call(nothing).gives<Job[]>(),
+  'jobs.pause': call(ofJob).gives<null>(),
+  'jobs.resume': call(ofJob).gives<Job>(),
+  'jobs.stop': call(ofJob).gives<null>(),
+  'jobs.dismiss': call(ofJob).gives<null>(),
+} satisfies Record<string, Call<z.ZodType, unknown>>;
+
+export type CallName = keyof typeof calls;
+/** What is sent; defaults may be left out. */
+export type RequestOf<Name extends CallName> = z.input<(typeof calls)[Name]['request']>;
+/** What a handler gets: checked, defaults filled in. */
+export type CheckedRequestOf<Name extends CallName> = z.output<(typeof calls)[Name]['request']>;
+export type ReplyOf<Name extends CallName> = Exclude<(typeof calls)[Name]['reply'], undefined>;
+
+export const callNames = Object.keys(calls) as CallName[];
+
+export const methods = METHODS;

@@ -1,0 +1,39 @@
+/** What the studio tells without being asked: how jobs get on, epochs as they end, and what has changed. */
+import { z } from 'zod';
+import { paceSchema } from '../../training/job.ts';
+import { epochSchema } from '../../training/run-folder.ts';
+
+/** An error as it travels: the sentence for the user, and a code to tell kinds apart by. */
+export const studioErrorSchema = z.object({ code: z.string(), message: z.string() });
+export type StudioError = z.infer<typeof studioErrorSchema>;
+
+export const jobKinds = ['import', 'backbone', 'train', 'evaluate', 'export'] as const;
+export type JobKind = (typeof jobKinds)[number];
+
+export const jobSchema = z.object({
+  id: z.string(),
+  kind: z.enum(jobKinds),
+  /** The dataset, file or run that it is about. */
+  subject: z.string(),
+  /** `paused` was asked for; `interrupted` came about when the studio ended in the middle. Both can be resumed. */
+  state: z.enum(['waiting', 'running', 'done', 'failed', 'stopped', 'paused', 'interrupted']),
+  progress: z.object({ task: z.string(), done: z.number(), total: z.number(), unit: z.string() }).nullable(),
+  /** The run that a training job has made. */
+  run: z.string().nullable(),
+  error: studioErrorSchema.nullable(),
+  /** By kind: a dataset's summary, a backbone's description, a run's result, an evaluation, an export. */
+  result: z.unknown(),
+  queued: z.iso.datetime(),
+  started: z.iso.datetime().nullable(),
+  ended: z.iso.datetime().nullable(),
+});
+export type Job = z.infer<typeof jobSchema>;
+
+export const studioEventSchema = z.discriminatedUnion('type', [
+  z.object({ type: z.literal('job'), job: jobSchema }),
+  z.object({ type: z.literal('job-gone'), id: z.string() }),
+  z.object({ type: z.literal('epoch'), run: z.string(), metrics: epochSchema, epochs: z.int() }),
+  paceSchema.extend({ type: z.literal('pace'), run: z.string() }),
+  z.object({ type: z.literal('changed'), what: z.enum(['datasets', 'backbones', 'runs']) }),
+]);
+export type StudioEvent = z.infer<typeof studioEventSchema>;

@@ -1,0 +1,62 @@
+import * as backbones from '../backbones.ts';
+import * as datasets from '../datasets.ts';
+import { describeMachine, diagnose } from '../doctor.ts';
+import { listFolder } from '../folders.ts';
+import { imagePage } from '../image-pages.ts';
+import * as runs from '../runs.ts';
+import type { Workspace } from '../../workspace/workspace.ts';
+import type { CallName, CheckedRequestOf, ReplyOf } from './calls.ts';
+import type { StudioEvent } from './events.ts';
+import type { Jobs } from './jobs.ts';
+
+export type Handlers = {
+  [Name in CallName]: (request: CheckedRequestOf<Name>) => Promise<ReplyOf<Name>>;
+};
+
+/** What answers each call: a short one at once, a long one by a job that it queues. */
+export function handlersOf(workspace: Workspace, jobs: Jobs, tell: (event: StudioEvent) => void): Handlers {
+  const changed = (what: 'datasets' | 'backbones' | 'runs') => tell({ type: 'changed', what });
+  return {
+    'machine.show': () => describeMachine(workspace),
+    'machine.diagnose': () => diagnose(workspace),
+    'folders.list': ({ path }) => listFolder(path),
+
+    'datasets.list': () => datasets.listDatasets(workspace),
+    'datasets.add': async (request) => jobs.add('import', request.path, request),
+    'datasets.show': ({ name }) => datasets.showDataset(workspace, name),
+    'datasets.images': (query) => imagePage(workspace, query),
+    'datasets.remove': async ({ name }) => {
+      await datasets.removeDataset(workspace, name);
+      changed('datasets');
+      return null;
+    },
+
+    'backbones.list': () => backbones.listBackbones(workspace),
+    'backbones.add': async (request) => jobs.add('backbone', request.file, request),
+
+    'runs.list': async () => (await runs.listRuns(workspace)).runs,
+    'runs.show': ({ run }) => runs.showRun(workspace, run),
+    'runs.compare': (request) => runs.compareRuns(workspace, request.runs),
+    'runs.evaluate': async (request) => jobs.add('evaluate', request.run, request),
+    'runs.export': async (request) => jobs.add('export', request.run, request),
+
+    'train.start': async (request) => jobs.add('train', request.dataset, request),
+    'train.resume': async ({ run }) => jobs.add('train', run, { resume: run }, run),
+
+    'jobs.list': async () => jobs.list(),
+    'jobs.pause': async ({ id }) => {
+      jobs.pause(id);
+      return null;
+    },
+    'jobs.resume': async ({ id }) => jobs.resume(id),
+    'jobs.stop': async ({ id }) => {
+      jobs.stop(id);
+      return null;
+    },
+    'jobs.dismiss': async ({ id }) => {
+      jobs.dismiss(id);
+      tell({ type: 'job-gone', id });
+      return null;
+    },
+  };
+}

@@ -1,0 +1,95 @@
+/** The studio as a whole: answers the contract's calls for a workspace, runs its jobs, and tells what happens. */
+import { join } from 'node:path';
+import { writeLog } from '../../base/error-log.ts';
+import { Failure } from '../../base/failure.ts';
+import { systemFailure } from '../../base/system-failure.ts';
+import { takeLock } from '../../workspace/lock.ts';
+import type { Workspace } from '../../workspace/workspace.ts';
+import { calls, type CallName, type CheckedRequestOf, type ReplyOf } from './calls.ts';
+import type { Answered, Listener } from './client.ts';
+import type { StudioError, StudioEvent } from './events.ts';
+import { handlersOf, type Handlers } from './handlers.ts';
+import { Jobs } from './jobs.ts';
+import { performerOf } from './perform.ts';
+
+export class Studio {
+  private readonly listeners = new Set<Listener>();
+  private handlers!: Handlers;
+  private jobs!: Jobs;
+
+  private constructor(
+    readonly workspace: Workspace,
+    private readonly release: () => Promise<void>,
+  ) {}
+
+  /**
+   * Opens the studio of a workspace; close it in the end.
+   * @throws Failure `workspace-open` where another studio has it open
+   */
+  static async open(workspace: Workspace): Promise<Studio> {
+    const release = await takeLock(join(workspace.root, 'studio.lock'));
+    if (!release)
+      throw new Failure(
+        'workspace-open',
+        `The workspace "${workspace.root}" is open in another studio window or server: use that one, close it, or choose another with --workspace.`,
+      );
+    const studio = new Studio(workspace, release);
+    const tell = (event: StudioEvent) => studio.tell(event);
+    studio.jobs = await Jobs.open(
+      join(workspace.root, 'jobs.json'),
+      performerOf(workspace, tell),
+      (job) => tell({ type: 'job', job }),
+      (error) => studio.describeError('job', error),
+    );
+    studio.handlers = handlersOf(workspace, studio.jobs, tell);
+    return studio;
+  }
+
+  /** Answers one call, whatever was sent: nothing is thrown, and an error is one sentence. */
+  async answer(name: string, request: unknown): Promise<Answered> {
+    try {
+      if (!isCallName(name)) throw new Failure('unknown-call', `The studio has no call "${name}".`);
+      return { ok: true, reply: await this.call(name, request) };
+    } catch (error) {
+      return { ok: false, error: await this.describeError(name, error) };
+    }
+  }
+
+  /** @returns how to stop listening */
+  subscribe(listener: Listener): () => void {
+    this.listeners.add(listener);
+    return () => this.listeners.delete(listener);
+  }
+
+  /** Stops what runs, so that it can be resumed, and gives the workspace back. */
+  async close(): Promise<void> {
+    await this.jobs.close();
+    await this.release();
+  }
+
+  private async call<Name extends CallName>(name: Name, request: unknown): Promise<ReplyOf<Name>> {
+    const checked = calls[name].request.safeParse(request);
+    if (!checked.success) {
+      const [issue] = checked.error.issues;
+      const where = issue?.path.length ? ` (${issue.path.join('.')})` : '';
+      throw new Failure('bad-request', `The call ${name} cannot be understood${where}: ${issue?.message ?? ''}.`);
+    }
+    return this.handlers[name](checked.data as CheckedRequestOf<Name>);
+  }
+
+  private tell(event: StudioEvent): void {
+    for (const listener of this.listeners) listener(event);
+  }
+
+  private async describeError(what: string, error: unknown): Promise<StudioError> {
+    const known = error instanceof Failure ? error : systemFailure(error);
+    if (known) return { code: known.code, message: known.message };
+    const log = await writeLog(join(this.workspace.root, 'logs'), error, [what]);
+    const [line] = (error instanceof Error ? error.message : String(error)).split('\n');
+    return { code: 'internal', message: `Internal error: ${line ?? ''} (the whole of it is in "${log}").` };
+  }
+}
+
+function isCallName(name: string): name is CallName {
+  return Object.hasOwn(calls, name);
+}
