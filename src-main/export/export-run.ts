@@ -6,8 +6,8 @@ import type { DatasetImage } from '../data/dataset.ts';
 import { loadDataset } from '../data/dataset-store.ts';
 import { CompiledEngine } from '../engine/compiled.ts';
 import { encodeModel } from '../engine/onnx/model.ts';
-import { extractFeatures } from '../features/extract.ts';
-import type { FeatureSet } from '../features/feature-set.ts';
+import { roundingOf, type FeatureSet } from '../features/feature-set.ts';
+import { provideFeatures } from '../features/provide-features.ts';
 import { readCheckpointMetadata } from '../training/checkpoint.ts';
 import { Evaluator } from '../training/evaluate-network.ts';
 import { openRun, type OpenedRun } from '../training/open-run.ts';
@@ -65,7 +65,7 @@ interface ExportSource extends OpenedRun {
  * Exports a run's best parameters as ONNX models, after both have been run beside the app's own predictions on up to
  * `images` images, taken at even steps from val, else from train: lists are often sorted by class. Nothing is written
  * unless they agree.
- * @throws Failure `bad-out`, `no-dataset`, `export-parity`, and those of `openRun`, `mergedModel` and `extractFeatures`.
+ * @throws Failure `bad-out`, `no-dataset`, `export-parity`, and those of `openRun`, `mergedModel` and `provideFeatures`.
  */
 export async function exportRun(
   workspace: Workspace,
@@ -120,8 +120,9 @@ async function prepare(workspace: Workspace, opened: OpenedRun, options: TaskOpt
   const { train, val } = splitImages(dataset, config.settings, true);
   const images = val.length > 0 ? val : train;
   const { source: folder } = dataset;
-  const request = { backbone, source: folder, lists: [images], maps: network.maps, storage: config.settings.cache };
-  const { sets } = await extractFeatures(workspace, request, options);
+  const kept = { cache: config.settings.cache, threads: config.threads, scales: config.scales };
+  const request = { backbone, source: folder, lists: [images], maps: network.maps, ...kept };
+  const { sets } = await provideFeatures(workspace, request, options);
   const features = sets[0]!;
   // A list may have needed a larger scale than the one trained on: the export must hold both.
   const scales = network.maps.map((map, index) =>
@@ -163,7 +164,7 @@ async function encode(form: Form, source: ExportSource, metadata: Record<string,
       backbone: await readModel(backbone),
       structure: backbone.structure,
       pool: config.settings.pool,
-      ...{ network, parameters, scales, metadata, storage: config.settings.cache },
+      ...{ network, parameters, scales, metadata, storage: roundingOf(config.settings.cache) },
     }),
   );
 }

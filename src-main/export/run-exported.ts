@@ -10,7 +10,7 @@ import type { SentTensor } from '../engine/session-messages.ts';
 import { SessionThread, type ThreadSession } from '../engine/session-thread.ts';
 import type { FeatureSet } from '../features/feature-set.ts';
 import { imageBatches } from '../features/image-batches.ts';
-import { FeatureReader } from '../features/read-features.ts';
+import { openFeatures } from '../features/open-features.ts';
 import type { Network, Pool } from '../methods/network.ts';
 import { BASE, FEATURES } from './adaptor.ts';
 import { PIXELS } from './merged.ts';
@@ -46,7 +46,7 @@ export async function runAdaptor(
   { signal }: TaskOptions = {},
 ): Promise<Float32Array> {
   const { maps, usesBase } = network;
-  const reader = await FeatureReader.open(set, { maps, rowSums: false, base: usesBase ? pool : null });
+  const reader = await openFeatures(set, { maps, rowSums: false, base: usesBase ? pool : null });
   const mapSize = set.tokens * set.width;
   try {
     return await withModel(model, async (session) => {

@@ -1,8 +1,8 @@
-/** A few of a list's cached features as a feature set of their own. */
+/** A few of a list's features as a feature set of their own. */
 import { rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { mapName, type MapRequest } from '../backbone/surgery.ts';
-import { baseColumns, mapColumns, type FeatureSet } from '../features/feature-set.ts';
+import { baseColumns, mapColumns, type CachedSet, type FeatureSet } from '../features/feature-set.ts';
 import { RowFileReader, RowFileWriter, type RowTensor } from '../features/row-file.ts';
 import { temporaryName } from '../workspace/atomic.ts';
 import { sweepTemporaries } from '../workspace/sweep.ts';
@@ -16,7 +16,7 @@ export function evenly(total: number, count: number): number[] {
 
 /**
  * Copies the features of images `rows`, in ascending order, into a temporary folder of the workspace for as long as
- * `use` takes; where those are all, they are used where they lie.
+ * `use` takes; where those are all, they are used where they lie, and where nothing is cached there is nothing to copy.
  * @throws Failure `damaged-features`, `disk-full`
  */
 export async function withSampledFeatures<T>(
@@ -25,6 +25,7 @@ export async function withSampledFeatures<T>(
   use: (sampled: FeatureSet) => Promise<T>,
 ): Promise<T> {
   if (rows.length === set.images) return use(set);
+  if (set.storage === 'none') return use({ ...set, images: rows.length, files: rows.map((row) => set.files[row]!) });
   await sweepTemporaries(workspace.features);
   const folder = temporaryName(workspace.feature('sample'));
   const { tokens, width, hasCls, storage } = set;
@@ -34,7 +35,7 @@ export async function withSampledFeatures<T>(
       await copyRows(path, target, columns, rows);
       return target;
     };
-    const sampled: FeatureSet = { ...set, images: rows.length, maps: {} };
+    const sampled: CachedSet = { ...set, images: rows.length, maps: {} };
     sampled.base = await copy(set.base, baseColumns(width, hasCls));
     for (const name of maps.map(mapName)) {
       const { path, scale } = set.maps[name]!;

@@ -20,7 +20,7 @@ import {
   mapColumns,
   mapFileName,
   storedMap,
-  type FeatureSet,
+  type CachedSet,
 } from './feature-set.ts';
 import { FrozenVit } from './frozen-vit.ts';
 import type { TappedBatch, TappedMap } from './tapped-batch.ts';
@@ -42,7 +42,7 @@ export interface ExtractionRequest {
 
 export interface Extraction {
   /** In the order of the lists. */
-  sets: FeatureSet[];
+  sets: CachedSet[];
   /** Seconds spent in extraction; 0 when everything was there. */
   seconds: number;
 }
@@ -268,10 +268,10 @@ async function describe(
   workspace: Workspace,
   { backbone, maps, storage = 'fp16' }: ExtractionRequest,
   images: readonly DatasetImage[],
-): Promise<FeatureSet> {
+): Promise<CachedSet> {
   const folder = workspace.feature(featureKey(images, backbone, storage));
   const { tokens, width, prefix } = backbone.structure;
-  const described: FeatureSet = {
+  const described: CachedSet = {
     images: images.length,
     tokens,
     width,

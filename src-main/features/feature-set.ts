@@ -2,21 +2,53 @@ import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import type { Backbone } from '../backbone/catalogue.ts';
 import { mapName, type MapRequest, type MapStorage } from '../backbone/surgery.ts';
-import { contentHash, type DatasetImage } from '../data/dataset.ts';
+import { contentHash, datasetImageSchema, type DatasetImage } from '../data/dataset.ts';
 import { rowBytesOf, type RowTensor } from './row-file.ts';
 
-/** Where the features of one list of images lie: plain data, for the process that trains on them. */
-export const featureSetSchema = z.object({
+const shared = {
   images: z.int(),
   tokens: z.int(),
   width: z.int(),
+  hasCls: z.boolean(),
+};
+
+/** Where the cached features of one list of images lie. */
+const cachedSetSchema = z.object({
+  ...shared,
   storage: z.enum(['fp16', 'int8']),
   /** By map name, such as `P1_3` or `S_8`. */
   maps: z.record(z.string(), z.object({ path: z.string(), scale: z.number().positive() })),
   base: z.string(),
-  hasCls: z.boolean(),
 });
+export type CachedSet = z.infer<typeof cachedSetSchema>;
+
+/** What the features of one list of images are made from, whenever they are read. */
+const liveSetSchema = z.object({
+  ...shared,
+  storage: z.literal('none'),
+  maps: z.record(z.string(), z.object({ scale: z.number().positive() })),
+  /** Folder that the images' paths are relative to. */
+  source: z.string(),
+  files: z.array(datasetImageSchema),
+  /** Root of the workspace that has the backbone of this name. */
+  workspace: z.string(),
+  backbone: z.string(),
+  threads: z.int().min(1),
+});
+export type LiveSet = z.infer<typeof liveSetSchema>;
+
+/** The features of one list of images: plain data, for the process that trains on them. */
+export const featureSetSchema = z.discriminatedUnion('storage', [cachedSetSchema, liveSetSchema]);
 export type FeatureSet = z.infer<typeof featureSetSchema>;
+
+/** How features are kept between epochs; `none` has the ViT run in each, and rounds as fp16 does. */
+export const cacheFormatSchema = z.enum(['fp16', 'int8', 'none']);
+export type CacheFormat = z.infer<typeof cacheFormatSchema>;
+
+/** How maps are rounded under a cache format. */
+export function roundingOf(cache: CacheFormat): MapStorage {
+  return cache === 'int8' ? 'int8' : 'fp16';
+}
 
 /** Folder name of the features of these images: one for each content, order, backbone, preprocessing and storage. */
 export function featureKey(images: readonly DatasetImage[], backbone: Backbone, storage: MapStorage): string {
@@ -73,5 +105,6 @@ export function featureBytesPerImage(
   maps: number,
   { tokens, width, hasCls, storage }: Pick<FeatureSet, 'tokens' | 'width' | 'hasCls' | 'storage'>,
 ): number {
+  if (storage === 'none') return 0;
   return maps * rowBytesOf(mapColumns(tokens, width, storage)) + rowBytesOf(baseColumns(width, hasCls));
 }

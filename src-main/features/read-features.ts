@@ -1,21 +1,12 @@
 import { Failure } from '../base/failure.ts';
-import { mapName, type MapRequest } from '../backbone/surgery.ts';
+import { mapName } from '../backbone/surgery.ts';
 import { restoreRows } from './eight-bit.ts';
-import type { FeatureSet } from './feature-set.ts';
+import type { CachedSet } from './feature-set.ts';
+import { allocateFeatures, type FeatureBuffers, type FeatureNeeds, type FeatureSource } from './feature-source.ts';
 import { RowFileReader } from './row-file.ts';
 
-/** What of the features a program reads: its maps, with or without row sums, and which base vector if any. */
-export interface FeatureNeeds {
-  maps: readonly MapRequest[];
-  rowSums: boolean;
-  base: 'cls' | 'mean' | null;
-}
-
-/** Buffers of a batch, named as `training/programs.ts` names its inputs. */
-export type FeatureBuffers = Record<string, Float32Array | Uint16Array>;
-
-/** Streams rows of a cached feature set into batches; nothing but the batch is held. */
-export class FeatureReader {
+/** Streams rows of a cached feature set into batches. */
+export class FeatureReader implements FeatureSource {
   /** By map, of a cache in 8 bits: the codes and steps of the rows that are being read. */
   private readonly codes: { codes: Int8Array; rowSteps: Uint16Array }[] = [];
 
@@ -23,10 +14,10 @@ export class FeatureReader {
     private readonly needs: FeatureNeeds,
     private readonly maps: readonly RowFileReader[],
     private readonly base: RowFileReader | undefined,
-    private readonly set: FeatureSet,
+    private readonly set: CachedSet,
   ) {}
 
-  static async open(set: FeatureSet, needs: FeatureNeeds): Promise<FeatureReader> {
+  static async open(set: CachedSet, needs: FeatureNeeds): Promise<FeatureReader> {
     const opened: RowFileReader[] = [];
     const open = async (path: string): Promise<RowFileReader> => {
       const file = await RowFileReader.open(path);
@@ -49,30 +40,14 @@ export class FeatureReader {
     }
   }
 
-  /** Scales of the maps, in order. */
   get scales(): number[] {
     return this.needs.maps.map((map) => this.set.maps[mapName(map)]!.scale);
   }
 
-  /** Buffers for `batch` images; reused from batch to batch. */
   allocate(batch: number): FeatureBuffers {
-    const { tokens, width } = this.set;
-    const buffers: FeatureBuffers = {};
-    this.maps.forEach((_, index) => {
-      buffers[`map_${index}`] = new Uint16Array(batch * tokens * width);
-      if (!this.needs.rowSums) return;
-      buffers[`row_sums_${index}`] = new Float32Array(batch * tokens);
-      buffers[`row_square_sums_${index}`] = new Float32Array(batch * tokens);
-    });
-    if (this.base) buffers.base = new Float32Array(batch * width);
-    return buffers;
+    return allocateFeatures(this.set, this.needs, batch);
   }
 
-  /**
-   * Reads images `rows` into the first places of the buffers. Places beyond keep what they held: padding, to be given
-   * no weight. One call at a time.
-   * @throws Failure `damaged-features`
-   */
   async read(rows: ArrayLike<number>, buffers: FeatureBuffers): Promise<void> {
     const fill = (file: RowFileReader, column: string, buffer: ArrayBufferView): Promise<void>[] => {
       const bytes = file.rowBytes(column);

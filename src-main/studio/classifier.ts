@@ -1,6 +1,7 @@
 import { Failure } from '../base/failure.ts';
 import { openEngine } from '../engine/open-engine.ts';
 import type { Buffers, Executable } from '../engine/program.ts';
+import { roundingOf } from '../features/feature-set.ts';
 import { FrozenVit } from '../features/frozen-vit.ts';
 import type { TappedBatch } from '../features/tapped-batch.ts';
 import { LARGEST_HALF } from '../features/map-scales.ts';
@@ -24,7 +25,7 @@ export class Classifier {
   }
 
   static async open(run: OpenedRun, threads: number): Promise<Classifier> {
-    const storage = run.config.settings.cache;
+    const storage = roundingOf(run.config.settings.cache);
     const vit = await FrozenVit.open(run.backbone, run.network.maps, { threads, storage });
     const classifier = new Classifier(run, vit, threads);
     try {

@@ -63,11 +63,7 @@ export async function resolveDataset(
     // Read again for what changed since; without its folder (an unplugged disk) kept features may still do.
     return (await exists(source)) ? importFolder(workspace, source, { name, format }, options) : dataset;
   }
-  if (!(await exists(nameOrPath)))
-    throw new Failure(
-      'no-dataset',
-      `"${nameOrPath}" is neither a dataset in the workspace nor a folder: see "sidetune datasets list", or give a folder's path.`,
-    );
+  await checkDatasetIsThere(workspace, nameOrPath);
   try {
     return await importFolder(workspace, nameOrPath, {}, options);
   } catch (error) {
@@ -78,6 +74,19 @@ export async function resolveDataset(
       { cause: error },
     );
   }
+}
+
+/**
+ * Checks that there is something of this name or path, whatever is in it.
+ * @throws Failure `no-dataset`
+ */
+export async function checkDatasetIsThere(workspace: Workspace, nameOrPath: string): Promise<void> {
+  if (isSafeName(nameOrPath) && (await store.hasDataset(workspace, nameOrPath))) return;
+  if (!(await exists(nameOrPath)))
+    throw new Failure(
+      'no-dataset',
+      `"${nameOrPath}" is neither a dataset in the workspace nor a folder: see "sidetune datasets list", or give a folder's path.`,
+    );
 }
 
 async function importFolder(

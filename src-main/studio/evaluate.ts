@@ -4,7 +4,7 @@ import type { TaskOptions } from '../base/progress.ts';
 import { imagesOf, locate, splitNames, type Dataset, type DatasetImage, type SplitName } from '../data/dataset.ts';
 import { loadDataset } from '../data/dataset-store.ts';
 import { openEngine } from '../engine/open-engine.ts';
-import { extractFeatures } from '../features/extract.ts';
+import { provideFeatures } from '../features/provide-features.ts';
 import { bootstrapTop1, type Interval } from '../training/bootstrap.ts';
 import { readCheckpointMetadata } from '../training/checkpoint.ts';
 import { Evaluator } from '../training/evaluate-network.ts';
@@ -73,9 +73,10 @@ export async function evaluate(
       `The classes of dataset ${dataset.name} are no longer those that run ${run} was trained on: train again.`,
     );
   const { chosen, images } = imagesToEvaluate(dataset, split);
-  const { sets } = await extractFeatures(
+  const kept = { cache: config.settings.cache, scales: config.scales, threads };
+  const { sets } = await provideFeatures(
     workspace,
-    { backbone, source: dataset.source, lists: [images], maps: network.maps, storage: config.settings.cache, threads },
+    { backbone, source: dataset.source, lists: [images], maps: network.maps, ...kept },
     options,
   );
   const evaluator = await Evaluator.open(

@@ -3,7 +3,7 @@ import { CompiledEngine } from '../engine/compiled.ts';
 import type { Engine } from '../engine/program.ts';
 import { openProgram } from '../engine/session.ts';
 import type { RandomGenerator } from 'pure-rand/types/RandomGenerator';
-import type { FeatureNeeds } from '../features/read-features.ts';
+import type { FeatureNeeds } from '../features/feature-source.ts';
 import type { EvaluatorOptions, LabelledFeatures } from './evaluate-network.ts';
 import type { Optimizer } from './optimizer.ts';
 import { LocalLane, type GradientLane, type MicroBatch } from './gradient-lane.ts';
@@ -28,7 +28,7 @@ export interface EpochOptions extends EvaluatorOptions {
 export type LearningRates = (step: number) => Rates;
 
 /**
- * Runs epochs over cached features. A batch goes through the gradient graph in micro-batches, dealt to lanes that work
+ * Runs epochs over the features of a list of images. A batch goes through the gradient graph in micro-batches, dealt to lanes that work
  * side by side; their weighted gradients simply add up. With the same number of lanes the sums are the same to the bit.
  */
 export class EpochRunner {
@@ -55,13 +55,19 @@ export class EpochRunner {
       );
     const lowered = await engine.lower(program);
     const opened: GradientLane[] = [];
+    const { features } = data;
+    const openHere = async () =>
+      LocalLane.open(await openProgram(lowered, { threads: 1 }), features, needs, { size, microBatch });
     try {
       // This thread is a lane too; no more lanes than micro-batches in a step.
-      opened.push(
-        await LocalLane.open(await openProgram(lowered, { threads: 1 }), data.features, needs, { size, microBatch }),
-      );
+      opened.push(await openHere());
       while (opened.length < Math.min(lanes, Math.ceil(batch / microBatch)))
-        opened.push(await ThreadLane.open({ program: lowered, features: data.features, needs, size, microBatch }));
+        opened.push(
+          // Where the ViT runs meanwhile it has the other cores, and it is one for all lanes of a thread.
+          features.storage === 'none'
+            ? await openHere()
+            : await ThreadLane.open({ program: lowered, features, needs, size, microBatch }),
+        );
     } catch (error) {
       for (const lane of opened) await lane.close();
       throw error;

@@ -1,6 +1,7 @@
 import type { Engine, Executable } from '../engine/program.ts';
 import type { FeatureSet } from '../features/feature-set.ts';
-import { FeatureReader, type FeatureBuffers } from '../features/read-features.ts';
+import type { FeatureBuffers, FeatureSource } from '../features/feature-source.ts';
+import { openFeatures } from '../features/open-features.ts';
 import type { Network, Pool, StepForm, TokenLayout } from '../methods/network.ts';
 import { MetricsCollector, type Metrics } from './metrics.ts';
 import type { ParameterLayout } from './parameters.ts';
@@ -27,7 +28,7 @@ export class Evaluator {
 
   private constructor(
     private readonly executable: Executable,
-    private readonly reader: FeatureReader,
+    private readonly reader: FeatureSource,
     private readonly data: LabelledFeatures,
     private readonly batch: number,
     private readonly classes: number,
@@ -38,7 +39,7 @@ export class Evaluator {
   static async open(engine: Engine, data: LabelledFeatures, options: EvaluatorOptions): Promise<Evaluator> {
     const { network, parameters, layout, pool, form, batch } = options;
     const rowSums = form === 'low-rank';
-    const reader = await FeatureReader.open(data.features, {
+    const reader = await openFeatures(data.features, {
       maps: network.maps,
       rowSums,
       base: network.usesBase ? pool : null,

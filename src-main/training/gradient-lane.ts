@@ -1,5 +1,6 @@
 import type { Executable } from '../engine/program.ts';
-import { FeatureReader, type FeatureBuffers, type FeatureNeeds } from '../features/read-features.ts';
+import type { FeatureBuffers, FeatureNeeds, FeatureSource } from '../features/feature-source.ts';
+import { openFeatures } from '../features/open-features.ts';
 import type { FeatureSet } from '../features/feature-set.ts';
 
 /** A micro-batch: rows of the cache to read, and what the loss needs besides. Padding has weight 0. */
@@ -27,7 +28,7 @@ export interface GradientLane {
   close(): Promise<void>;
 }
 
-/** A lane on the calling thread: reads the next micro-batch from the cache while one is computed. */
+/** A lane on the calling thread: reads the next micro-batch while one is computed. */
 export class LocalLane implements GradientLane {
   private readonly buffers: [FeatureBuffers, FeatureBuffers];
   /** Sums before and after a micro-batch; they take turns, as a graph may not write what it still reads. */
@@ -37,7 +38,7 @@ export class LocalLane implements GradientLane {
 
   private constructor(
     private readonly executable: Executable,
-    private readonly reader: FeatureReader,
+    private readonly reader: FeatureSource,
     size: number,
     microBatch: number,
   ) {
@@ -56,7 +57,7 @@ export class LocalLane implements GradientLane {
     { size, microBatch }: { size: number; microBatch: number },
   ): Promise<LocalLane> {
     try {
-      return new LocalLane(executable, await FeatureReader.open(features, needs), size, microBatch);
+      return new LocalLane(executable, await openFeatures(features, needs), size, microBatch);
     } catch (error) {
       await executable.dispose();
       throw error;

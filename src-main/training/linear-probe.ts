@@ -1,7 +1,9 @@
 import type { Engine } from '../engine/program.ts';
+import { withKeptBase } from '../features/kept-base.ts';
 import { buildNetwork } from './build-network.ts';
 import { classWeights } from './class-weights.ts';
 import { EpochRunner } from './epoch.ts';
+import type { LabelledFeatures } from './evaluate-network.ts';
 import type { TrainingJob } from './job.ts';
 import { Optimizer } from './optimizer.ts';
 import { ParameterLayout } from './parameters.ts';
@@ -13,10 +15,28 @@ import { completeSettings } from './settings.ts';
  * run's pooling, seed, label smoothing and class weights.
  * @returns values by parameter name (`head.weight`, `head.bias`), to start another method's head from
  */
-export async function linearProbe(
+export function linearProbe(
   engine: Engine,
-  { config, frozen, train }: TrainingJob,
+  job: TrainingJob,
   signal?: AbortSignal,
+): Promise<Record<string, Float32Array>> {
+  const { features, labels } = job.train;
+  if (features.storage !== 'none') return probeOn(engine, job, { features, labels }, signal);
+  const { pool } = job.config.settings;
+  return withKeptBase(
+    features,
+    pool,
+    job.folder,
+    (kept) => probeOn(engine, job, { features: kept, labels }, signal),
+    signal,
+  );
+}
+
+async function probeOn(
+  engine: Engine,
+  { config, frozen }: TrainingJob,
+  train: LabelledFeatures,
+  signal: AbortSignal | undefined,
 ): Promise<Record<string, Float32Array>> {
   const { pool, seed, labelSmoothing, classWeights: weighting } = config.settings;
   const settings = completeSettings(

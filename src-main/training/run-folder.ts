@@ -7,7 +7,7 @@ import { appendJsonLine, errorCode, readJsonLines, writeFileAtomic } from '../wo
 import type { Workspace } from '../workspace/workspace.ts';
 import { settingsSchema } from './settings.ts';
 
-/* A run in the workspace: config.json, metrics.jsonl, checkpoint.safetensors (last), best.safetensors, result.json. */
+/* A run in the workspace: config.json, metrics.jsonl, checkpoint.safetensors (last), best.safetensors, seconds.json, result.json. */
 
 export const configSchema = z.object({
   version: z.literal(1),
@@ -78,6 +78,7 @@ export const runFiles = {
   checkpoint: 'checkpoint.safetensors',
   best: 'best.safetensors',
   result: 'result.json',
+  seconds: 'seconds.json',
   lock: 'lock',
   /** Of the process that writes the files above: it may outlive the one that holds the run for a moment. */
   trainerLock: 'trainer.lock',

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { Failure } from '../base/failure.ts';
+import { cacheFormatSchema } from '../features/feature-set.ts';
 
 export const METHODS = ['linear', 'last', 'miet'] as const;
 export type Method = (typeof METHODS)[number];
@@ -33,7 +34,7 @@ export const settingsSchema = z.object({
   /** Training images to use, stratified; null for all. */
   limit: count.nullable(),
   /** How features are kept between epochs. */
-  cache: z.enum(['fp16', 'int8']).default('fp16'),
+  cache: cacheFormatSchema.default('fp16'),
 });
 export type Settings = z.infer<typeof settingsSchema>;
 

@@ -3,7 +3,7 @@ import { Failure } from '../base/failure.ts';
 import { startThread } from '../base/start-thread.ts';
 import type { LoweredProgram } from '../engine/session.ts';
 import type { FeatureSet } from '../features/feature-set.ts';
-import type { FeatureNeeds } from '../features/read-features.ts';
+import type { FeatureNeeds } from '../features/feature-source.ts';
 import type { GradientLane, GradientSum, MicroBatch } from './gradient-lane.ts';
 
 export type LaneRequest =

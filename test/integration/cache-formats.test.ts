@@ -1,12 +1,12 @@
 /** Runs whose features are kept otherwise than in half precision: trained, resumed, evaluated, used and exported. */
-import { readdirSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import type { RunResult } from '../../src-main/training/run-folder.ts';
 import { runCli } from './cli/run-cli.ts';
-import { Stage } from './stage.ts';
+import { epochsOf, hashOf, Stage } from './stage.ts';
 
 let stage: Stage;
 beforeAll(async () => {
@@ -46,5 +46,37 @@ describe('--cache int8', () => {
     expect(Math.abs(eight.loss - half.loss)).toBeLessThan(0.05);
     expect(readdirSync(join(stage.workspace('int8'), 'features'))).toHaveLength(6);
     await expectAgreement('int8', eight);
+  });
+});
+
+describe('--cache none', () => {
+  const best = (workspace: string, { run }: RunResult) => join(stage.runFolder(workspace, run), 'best.safetensors');
+  const metrics = (workspace: string, { run }: RunResult) => join(stage.runFolder(workspace, run), 'metrics.jsonl');
+
+  it('leaves nothing but the run on the disk, and gives the numbers of fp16, cut off or not, on any number of threads', async () => {
+    const more = [...settings, '--threads', '2', '--drop-path', '0.1'];
+    const cached = await stage.train('cached', ...more);
+    const stopped = await runCli(stage.trainArgs('none', ...more, '--cache', 'none'), {
+      onStart: (child) => void stage.untilEpoch('none', 1).then(() => child.kill('SIGINT')),
+    });
+    expect(stopped.code, stopped.stderr).toBe(130);
+    const live = await stage.train('none', ...more, '--cache', 'none', '--resume');
+    expect(existsSync(join(stage.workspace('none'), 'features'))).toBe(false);
+    expect(live.featureBytesPerImage).toBe(0);
+    expect(live.seconds.extract).toBe(0);
+    expect(live.peakRssBytes.vit).toBe(live.peakRssBytes.trainer);
+    expect(await epochsOf(metrics('none', live))).toEqual(await epochsOf(metrics('cached', cached)));
+    expect(await hashOf(best('none', live))).toBe(await hashOf(best('cached', cached)));
+    expect(live.test).toEqual(cached.test);
+    await expectAgreement('none', live);
+    expect(existsSync(join(stage.workspace('none'), 'features'))).toBe(false);
+  });
+
+  it('starts a warm head from the same linear probe', async () => {
+    const more = ['--method', 'last', '--epochs', '1', '--warm-start', 'linear', '--limit', '32', '--no-test'];
+    const cached = await stage.train('warm-cached', ...more);
+    const live = await stage.train('warm-none', ...more, '--cache', 'none');
+    expect(await hashOf(best('warm-none', live))).toBe(await hashOf(best('warm-cached', cached)));
+    expect(readdirSync(stage.runFolder('warm-none', live.run)).filter((name) => name.endsWith('.tmp'))).toEqual([]);
   });
 });

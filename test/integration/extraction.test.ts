@@ -18,7 +18,7 @@ import { DataType, decodeModel, encodeModel, floatTensor, node, valueInfo } from
 import type { ModelProto } from '../../src-main/engine/onnx/onnx_pb.ts';
 import { createSession, toOrt } from '../../src-main/engine/session.ts';
 import { extractFeatures, type ExtractionRequest } from '../../src-main/features/extract.ts';
-import { featureBytesPerImage, type FeatureSet } from '../../src-main/features/feature-set.ts';
+import { featureBytesPerImage, type CachedSet } from '../../src-main/features/feature-set.ts';
 import { FrozenVit } from '../../src-main/features/frozen-vit.ts';
 import { imageBatches } from '../../src-main/features/image-batches.ts';
 import { FeatureReader } from '../../src-main/features/read-features.ts';
@@ -82,12 +82,12 @@ const request = (backbone: Backbone, more: Partial<ExtractionRequest> = {}): Ext
   ...{ backbone, source, lists: [images], maps: last, threads: 1, ...more },
 });
 
-async function filesOf(set: FeatureSet): Promise<string[]> {
+async function filesOf(set: CachedSet): Promise<string[]> {
   return (await readdir(join(set.base, '..'))).sort();
 }
 
 /** Map and row sums of one image, at the size they stand for. */
-async function readRow(set: FeatureSet, map: MapRequest, row: number) {
+async function readRow(set: CachedSet, map: MapRequest, row: number) {
   const reader = await FeatureReader.open(set, { maps: [map], rowSums: true, base: 'mean' });
   try {
     const buffers = reader.allocate(1);
@@ -209,15 +209,15 @@ describe('the cache', () => {
     const backbone = await add(plain);
     const [one, two] = await Promise.all([1, 2].map(() => extractFeatures(workspace, request(backbone))));
     expect(one!.sets).toEqual(two!.sets);
-    const [set] = one!.sets as [FeatureSet];
+    const [set] = one!.sets as [CachedSet];
     expect(await filesOf(set)).toEqual(['P1_1.safetensors', 'P1_2.safetensors', 'about.json', 'base.safetensors']);
     for (let row = 0; row < images.length; row++) await readRow(set, last[1]!, row);
   });
 
   it('in 8 bits is within half a step of the map, its sums those of what it holds, and apart from that in 16', async () => {
     const backbone = await add(plain);
-    const [half] = (await extractFeatures(workspace, request(backbone))).sets as [FeatureSet];
-    const [eight] = (await extractFeatures(workspace, request(backbone, { storage: 'int8' }))).sets as [FeatureSet];
+    const [half] = (await extractFeatures(workspace, request(backbone))).sets as [CachedSet];
+    const [eight] = (await extractFeatures(workspace, request(backbone, { storage: 'int8' }))).sets as [CachedSet];
     expect(dirname(eight.base)).not.toBe(dirname(half.base));
     expect(await readFile(eight.base)).toEqual(await readFile(half.base));
     for (const map of last) {
@@ -248,7 +248,7 @@ describe('the cache', () => {
 
   it('in 8 bits holds exactly what the ViT puts out for predictions', async () => {
     const backbone = await add(plain);
-    const [eight] = (await extractFeatures(workspace, request(backbone, { storage: 'int8' }))).sets as [FeatureSet];
+    const [eight] = (await extractFeatures(workspace, request(backbone, { storage: 'int8' }))).sets as [CachedSet];
     const decoder = await startDecoder();
     const vit = await FrozenVit.open(backbone, last, { threads: 1, storage: 'int8' });
     try {
@@ -280,7 +280,7 @@ describe('the cache', () => {
 
   it.each(['fp16', 'int8'] as const)('takes the bytes an image that the studio says, in %s', async (storage) => {
     const { sets } = await extractFeatures(workspace, request(await add(plain), { storage }));
-    const [set] = sets as [FeatureSet];
+    const [set] = sets as [CachedSet];
     const paths = [set.base, ...Object.values(set.maps).map(({ path }) => path)];
     const sizes = await Promise.all(paths.map(async (path) => (await stat(path)).size));
     const total = sizes.reduce((sum, size) => sum + size, 0);
@@ -310,7 +310,7 @@ describe('the cache', () => {
   });
 
   it('finds a damaged row when that row is read', async () => {
-    const [set] = (await extractFeatures(workspace, request(await add(plain), { maps: [miet] }))).sets as [FeatureSet];
+    const [set] = (await extractFeatures(workspace, request(await add(plain), { maps: [miet] }))).sets as [CachedSet];
     const { path } = set.maps.S_2!;
     const bytes = await readFile(path);
     // The map's rows are the last tensor: the middle of the last image's.

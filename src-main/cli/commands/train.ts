@@ -29,7 +29,7 @@ const trainFlags = z.object({
   batch: wholeNumber('--batch', { min: 1 }).optional(),
   seed: wholeNumber('--seed', { min: 0 }).optional(),
   limit: wholeNumber('--limit', { min: 1 }).optional(),
-  cache: z.enum(['fp16', 'int8']).optional(),
+  cache: z.enum(['fp16', 'int8', 'none']).optional(),
   stepForm: z.enum(['plain', 'low-rank']).optional(),
   engine: z.enum(['compiled', 'eager']).optional(),
   device: z.enum(['cpu']).optional(),
@@ -140,7 +140,13 @@ function addTrainFlags(command: Command): Command {
     .option('--batch <n>', 'images in a step (default: 32)')
     .option('--seed <n>', 'default: 1')
     .option('--limit <n>', 'train on so many images only, stratified')
-    .addOption(choice('--cache <format>', 'how features are kept (default: fp16)', ['fp16', 'int8']))
+    .addOption(
+      choice('--cache <format>', 'how features are kept; none: the ViT runs in every epoch (default: fp16)', [
+        'fp16',
+        'int8',
+        'none',
+      ]),
+    )
     .addOption(choice('--step-form <form>', 'how a step is computed', ['plain', 'low-rank']))
     .option('--no-test', 'leave the test split unread')
     .addOption(choice('--engine <engine>', 'default: compiled', ['compiled', 'eager']))

@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { MapRequest } from '../../../src-main/backbone/surgery.ts';
 import { evenly, withSampledFeatures } from '../../../src-main/export/sampled-features.ts';
 import { baseColumns, mapColumns, type FeatureSet } from '../../../src-main/features/feature-set.ts';
-import { FeatureReader } from '../../../src-main/features/read-features.ts';
+import { openFeatures } from '../../../src-main/features/open-features.ts';
 import { RowFileWriter } from '../../../src-main/features/row-file.ts';
 import { Workspace } from '../../../src-main/workspace/workspace.ts';
 
@@ -54,7 +54,7 @@ describe('sampled features', () => {
   it('hold the rows asked for, and are gone afterwards', async () => {
     const read = await withSampledFeatures(workspace, { set, maps, rows: [1, 4] }, async (sampled) => {
       expect(sampled.images).toBe(2);
-      const reader = await FeatureReader.open(sampled, { maps, rowSums: true, base: 'cls' });
+      const reader = await openFeatures(sampled, { maps, rowSums: true, base: 'cls' });
       const buffers = reader.allocate(2);
       await reader.read([0, 1], buffers);
       const { scales } = reader;
