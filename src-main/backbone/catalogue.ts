@@ -20,7 +20,7 @@ import {
   wholeStructure,
 } from './backbone-file.ts';
 import type { BackboneRecord } from './backbone-file.ts';
-import { findBlocks } from './find-blocks.ts';
+import { inspectModel } from './measure.ts';
 import type { VitStructure } from './find-blocks.ts';
 import { choosePreprocessing } from './preprocessing.ts';
 import type { Preprocessing, PreprocessingChoice } from './preprocessing.ts';
@@ -76,7 +76,7 @@ export async function addBackbone(
   const existing = await findEntry(workspace, { name: ownName, anyName: name === undefined, source, sha256 });
   if (existing) return reuse(existing, { source, sha256, choice });
 
-  const structure = findBlocks(parseModel(bytes, source));
+  const structure = await inspectModel(parseModel(bytes, source), choice.size);
   const preprocessing = choosePreprocessing(structure, choice);
   const record: BackboneRecord = {
     format: 1,

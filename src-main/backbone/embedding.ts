@@ -1,10 +1,12 @@
 /** What lies under the first block: image size, patches, tokens. */
 import { Failure } from '../base/failure.ts';
-import type { NodeProto, ValueInfoProto } from '../engine/onnx/onnx_pb.ts';
+import type { NodeProto } from '../engine/onnx/onnx_pb.ts';
+import { explainInputs } from './explain.ts';
+import { foldScalar } from './fold.ts';
 import { declaredShape, declaredType, intAttribute, intsAttribute } from './graph.ts';
 import type { Graph } from './graph.ts';
 import { matchLayerNorm } from './layer-norm.ts';
-import { dimsOf, isFloatType } from './tensors.ts';
+import { dimsOf, elementCount, isFloatType } from './tensors.ts';
 
 export interface ImageInput {
   name: string;
@@ -23,21 +25,11 @@ export interface ImageInput {
 export function findImageInput(graph: Graph): ImageInput {
   const fed = graph.fedInputs();
   const [info] = fed;
-  if (!info || fed.length !== 1) {
-    const names = fed.map((input) => `"${input.name}"`).join(', ') || 'none';
-    throw new Failure(
-      'backbone-input',
-      `The model should have one input, images [N, 3, H, W], but has ${fed.length} (${names}); export the image encoder alone.`,
-    );
-  }
-  const shape = declaredShape(info) ?? [];
+  const shape = (info && declaredShape(info)) ?? [];
   const [batch = null, channels = null, height = null, width = null] = shape;
-  if (shape.length !== 4 || (typeof channels === 'number' && channels !== 3) || !isFloatType(declaredType(info))) {
-    throw new Failure(
-      'backbone-input',
-      `The model's input "${info.name}" should be float images [N, 3, H, W], but is ${describeInput(info)}.`,
-    );
-  }
+  const colours = typeof channels !== 'number' || channels === 3;
+  if (!info || fed.length !== 1 || shape.length !== 4 || !colours || !isFloatType(declaredType(info)))
+    throw explainInputs(fed);
   return {
     name: info.name,
     dataType: declaredType(info),
@@ -46,12 +38,6 @@ export function findImageInput(graph: Graph): ImageInput {
     height: typeof height === 'number' && height > 0 ? height : null,
     width: typeof width === 'number' && width > 0 ? width : null,
   };
-}
-
-function describeInput(info: ValueInfoProto): string {
-  const shape = declaredShape(info);
-  const kind = isFloatType(declaredType(info)) ? 'float' : `of element type ${declaredType(info)}`;
-  return shape ? `${kind} [${shape.map((dim) => dim ?? '?').join(', ')}]` : `${kind} of no declared shape`;
 }
 
 export interface Embedding {
@@ -63,53 +49,49 @@ export interface Embedding {
   prefix: number;
 }
 
-/** Reads patch size and token counts between the image and z_0; Failure when a part of it cannot be told. */
-export function readEmbedding(graph: Graph, input: ImageInput, start: string): Embedding {
+/**
+ * Reads image size, patch size and number of tokens between the image and z_0. What the file leaves open is `size`
+ * pixels, else what its position embedding was made for. The tokens are counted as far as the graph tells.
+ * Failure when a part of it cannot be told.
+ */
+export function readEmbedding(graph: Graph, input: ImageInput, start: string, width: number, size?: number): Embedding {
   const patchSize = findPatchSize(graph, start);
-  const patches =
-    input.height === null || input.width === null
-      ? undefined
-      : Math.floor(input.height / patchSize) * Math.floor(input.width / patchSize);
-  const tokens = countTokens(graph, start, patches);
-  if (tokens === undefined) {
-    throw new Failure(
-      'backbone-not-vit',
-      'The number of tokens cannot be told: neither a position embedding of fixed size nor a fixed image size was found; export the model with a fixed image size.',
-    );
-  }
-  if (patches !== undefined) {
-    if (tokens < patches) {
-      throw new Failure(
-        'backbone-not-vit',
-        `The model has ${tokens} tokens but its ${input.height} x ${input.width} input makes ${patches} patches of ${patchSize} pixels: patches are merged, which a plain ViT does not do.`,
-      );
-    }
-    return {
-      imageHeight: input.height ?? 0,
-      imageWidth: input.width ?? 0,
-      patchSize,
-      tokens,
-      prefix: tokens - patches,
-    };
-  }
-  // The file leaves the image size open: the position embedding then says it, for square images.
-  const side = Math.floor(Math.sqrt(tokens));
-  return {
-    imageHeight: side * patchSize,
-    imageWidth: side * patchSize,
-    patchSize,
-    tokens,
-    prefix: tokens - side * side,
-  };
+  const side =
+    input.height !== null && input.width !== null ? 0 : (size ?? nativeSide(graph, start, width) * patchSize);
+  const imageHeight = input.height ?? side;
+  const imageWidth = input.width ?? side;
+  const patches = Math.floor(imageHeight / patchSize) * Math.floor(imageWidth / patchSize);
+  const tokens = countTokens(graph, start, patches) ?? patches;
+  return { imageHeight, imageWidth, patchSize, tokens, prefix: Math.max(0, tokens - patches) };
 }
 
+/** Patches along a side of the square images that the position embedding was made for. */
+function nativeSide(graph: Graph, start: string, width: number): number {
+  const positions = [...graph.nodesBehind(start)].flatMap((node) =>
+    CONVOLUTIONS.has(node.opType) ? [] : node.input.map((name) => graph.tensor(name)),
+  );
+  let most = 0;
+  for (const tensor of positions) {
+    const dims = tensor && isFloatType(tensor.dataType) ? dimsOf(tensor) : [];
+    if (dims.includes(width)) most = Math.max(most, elementCount(dims) / width);
+  }
+  if (most > 1) return Math.floor(Math.sqrt(most));
+  throw new Failure(
+    'backbone-size',
+    'The model takes images of any size and has no position embedding that would tell which it was made for: say it with --size PIXELS.',
+  );
+}
+
+/** The second is what 8-bit quantisation makes of the first. */
+const CONVOLUTIONS: ReadonlySet<string> = new Set(['Conv', 'ConvInteger']);
+
 function findPatchSize(graph: Graph, start: string): number {
-  const convolutions = [...graph.nodesBehind(start)].filter((node) => node.opType === 'Conv');
+  const convolutions = [...graph.nodesBehind(start)].filter(({ opType }) => CONVOLUTIONS.has(opType));
   const [patch] = convolutions;
   if (!patch || convolutions.length !== 1) {
     throw new Failure(
       'backbone-not-vit',
-      `One patch convolution was looked for between the image and the first block, and ${convolutions.length} were found: the model is no plain ViT.`,
+      `One convolution that cuts the image into patches was looked for under the first block, and ${convolutions.length || 'none'} were found: a hybrid of convolutions and attention is no plain ViT.`,
     );
   }
   const [height, width] = kernelOf(graph, patch);
@@ -129,13 +111,13 @@ function kernelOf(graph: Graph, convolution: NodeProto): number[] {
 }
 
 /** Tokens (second axis from the end) of a value in the embedding; undefined when they cannot be told. */
-function countTokens(graph: Graph, value: string, patches: number | undefined, depth = 64): number | undefined {
+function countTokens(graph: Graph, value: string, patches: number, depth = 64): number | undefined {
   const tensor = graph.tensor(value);
   if (tensor) return dimsOf(tensor).at(-2) ?? 1;
   const maker = graph.producer(value);
   if (!maker || depth === 0) return undefined;
   const count = (name: string): number | undefined => countTokens(graph, name, patches, depth - 1);
-  if (maker.opType === 'Conv') return patches;
+  if (CONVOLUTIONS.has(maker.opType)) return patches;
   const norm = matchLayerNorm(graph, value);
   if (norm) return count(norm.input);
   if (maker.opType === 'Add') {
@@ -153,7 +135,17 @@ function countTokens(graph: Graph, value: string, patches: number | undefined, d
     }
     return total;
   }
-  // Reshape, Transpose, Expand, Cast and the like keep the number of tokens on the way up from the convolution.
   const [first] = graph.dataInputs(maker);
-  return first ? count(first) : undefined;
+  const whole = first ? count(first) : undefined;
+  // Reshape, Transpose, Expand, Cast and the like keep the number of tokens on the way up from the convolution.
+  return maker.opType === 'Slice' && whole !== undefined ? sliceLength(graph, maker, whole) : whole;
+}
+
+/** Of `length` tokens those that a Slice leaves, where it is the tokens that it slices. */
+function sliceLength(graph: Graph, slice: NodeProto, length: number): number | undefined {
+  const [from, to, axis, step] = [1, 2, 3, 4].map((index) => foldScalar(graph, slice.input[index] ?? ''));
+  if (axis !== 1 && axis !== -2) return length;
+  if (from === undefined || to === undefined || (step ?? 1) !== 1) return undefined;
+  const place = (index: number): number => Math.min(length, index < 0 ? length + index : index);
+  return Math.max(0, place(to) - place(from));
 }

@@ -1,18 +1,18 @@
 /** Finding the blocks of a plain pre-LN Vision Transformer in an ONNX graph, by the graph alone: names mean nothing. */
-import { Failure } from '../base/failure.ts';
 import { TensorProto_DataType as DataType } from '../engine/onnx/onnx_pb.ts';
 import type { ModelProto } from '../engine/onnx/onnx_pb.ts';
 import { findImageInput, readEmbedding } from './embedding.ts';
 import type { ImageInput } from './embedding.ts';
+import { checkResidual, explainChain, explainRandom } from './explain.ts';
 import { declaredShape, Graph } from './graph.ts';
 import { countHeads } from './heads.ts';
 import { matchLayerNorm } from './layer-norm.ts';
 import type { LayerNorm } from './layer-norm.ts';
-import { branchNodes, hasAttention, readsThroughNorm, walkResiduals } from './residual-chain.ts';
+import { hasAttention, walkResiduals } from './residual-chain.ts';
 import type { ResidualChain } from './residual-chain.ts';
 import { dimsOf, elementCount, isFloatType } from './tensors.ts';
 
-const HALF: number = DataType.FLOAT16;
+const HALVES: readonly number[] = [DataType.FLOAT16, DataType.BFLOAT16];
 
 /** What is known of a ViT from its graph. Values are named as in the file. */
 export interface VitStructure {
@@ -35,7 +35,7 @@ export interface VitStructure {
   parameters: number;
   /** Value names of z_0 .. z_L, each [batch, tokens, width]. */
   states: string[];
-  /** Element type of the states. */
+  /** `float16` where a state may be of half precision. */
   precision: 'float32' | 'float16';
   /** Its input is z_L, or what is pooled from it. */
   finalNorm: LayerNorm;
@@ -44,17 +44,19 @@ export interface VitStructure {
 }
 
 /**
- * Finds blocks, final LayerNorm and embedding of a plain pre-LN ViT.
+ * Finds blocks, final LayerNorm and embedding of a plain pre-LN ViT. What only running the model tells for sure (the
+ * number of tokens) is what the graph says; see `measureVit`.
+ * @param size side of the images in pixels, for files that leave it open
  * Failure when the graph holds no such chain, saying what was looked for and what was found.
  */
-export function findBlocks(model: ModelProto): VitStructure {
+export function findBlocks(model: ModelProto, { size }: { size?: number } = {}): VitStructure {
   const graph = new Graph(model);
   const input = findImageInput(graph);
-  const finalNorm = findFinalNorm(graph);
-  const chain = walkResiduals(graph, finalNorm.input);
-  checkChain(graph, chain);
-  const embedding = readEmbedding(graph, input, chain.start);
+  const random = explainRandom(graph);
+  if (random) throw random;
+  const { finalNorm, chain } = findSpine(graph);
   const width = finalNorm.scale.length;
+  const embedding = readEmbedding(graph, input, chain.start, width, size);
   const states = [chain.start, ...chain.residuals.filter((_, index) => index % 2 === 1).map(({ sum }) => sum)];
   const [attention] = chain.residuals;
   return {
@@ -65,51 +67,51 @@ export function findBlocks(model: ModelProto): VitStructure {
     heads: attention ? countHeads(graph, attention, width) : null,
     parameters: countParameters(graph),
     states,
-    precision: finalNorm.dataType === HALF ? 'float16' : 'float32',
+    precision: hasHalves(graph) ? 'float16' : 'float32',
     finalNorm,
     logits: findLogits(graph, finalNorm),
   };
 }
 
-/** The last LayerNorm in graph order that an output of the model depends on. */
-function findFinalNorm(graph: Graph): LayerNorm {
-  const live = new Set(graph.proto.output.flatMap((output) => [...graph.nodesBehind(output.name)]));
-  for (const node of graph.proto.node.toReversed()) {
-    if (!live.has(node) || !node.output[0]) continue;
-    const norm = matchLayerNorm(graph, node.output[0]);
-    if (norm) return norm;
+/**
+ * The LayerNorm with the longest chain of residuals under it, and that chain: heads may have LayerNorms of their own
+ * above it (SigLIP's attention pooling does), and each block has two, whose chains are shorter.
+ */
+function findSpine(graph: Graph): { finalNorm: LayerNorm; chain: ResidualChain } {
+  const norms = graph
+    .liveNodes()
+    .map(({ output }) => (output[0] ? matchLayerNorm(graph, output[0]) : undefined))
+    .filter((norm) => norm !== undefined);
+  const walked = new Set<string>();
+  let best: { finalNorm: LayerNorm; chain: ResidualChain } | undefined;
+  for (const finalNorm of norms.toReversed()) {
+    if (walked.has(finalNorm.input)) continue;
+    const chain = walkResiduals(graph, finalNorm.input);
+    for (const { sum } of chain.residuals) walked.add(sum);
+    if (!best || chain.residuals.length > best.chain.residuals.length) best = { finalNorm, chain };
   }
-  throw new Failure(
-    'backbone-not-vit',
-    'No LayerNorm was found in the model (neither a LayerNormalization node nor its parts): a plain pre-LN Vision Transformer ends with one.',
-  );
+  const residuals = best?.chain.residuals ?? [];
+  const below = best ? graph.nodesBehind(best.chain.start) : [];
+  if (!best || residuals.length === 0 || residuals.length % 2 === 1 || hasAttention(below))
+    throw explainChain(graph, norms, best?.chain);
+  residuals.forEach((residual, index) => {
+    checkResidual(graph, residual, index, residuals.length);
+  });
+  return best;
 }
 
-function checkChain(graph: Graph, chain: ResidualChain): void {
-  const count = chain.residuals.length;
-  if (count === 0 || count % 2 === 1) {
-    throw new Failure(
-      'backbone-not-vit',
-      `Under the last LayerNorm a chain of residual Adds was looked for, two for each block, and ${count} ${count === 1 ? 'was' : 'were'} found: the model is no plain pre-LN Vision Transformer.`,
-    );
-  }
-  chain.residuals.forEach((residual, index) => {
-    const nodes = branchNodes(graph, residual);
-    const wanted = index % 2 === 0;
-    const place = `block ${Math.floor(index / 2) + 1} of ${count / 2}`;
-    if (hasAttention(nodes) !== wanted) {
-      throw new Failure(
-        'backbone-not-vit',
-        `In ${place} the ${wanted ? 'first' : 'second'} residual should hold ${wanted ? 'attention (a Softmax)' : 'an MLP'} but holds ${wanted ? 'none' : 'attention'}: the model is no plain pre-LN Vision Transformer.`,
-      );
-    }
-    if (!readsThroughNorm(graph, residual, nodes)) {
-      throw new Failure(
-        'backbone-not-vit',
-        `In ${place} the ${wanted ? 'attention' : 'MLP'} does not start with a LayerNorm: the model is no pre-LN Vision Transformer.`,
-      );
-    }
-  });
+/** Whether any number in the model is of half precision: a state may then be, too. */
+function hasHalves(graph: Graph): boolean {
+  const { initializer, node } = graph.proto;
+  return (
+    initializer.some(({ dataType }) => HALVES.includes(dataType)) ||
+    node.some(({ opType, attribute }) =>
+      attribute.some(
+        ({ name, i, t }) =>
+          (opType === 'Cast' && name === 'to' && HALVES.includes(Number(i))) || (t && HALVES.includes(t.dataType)),
+      ),
+    )
+  );
 }
 
 /** Scalars are numbers that the exporter wrote out (epsilons, sqrt 2), not weights. */

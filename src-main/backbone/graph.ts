@@ -101,12 +101,20 @@ export class Graph {
     return this.users.get(value) ?? [];
   }
 
-  /** The tensor behind an initializer, a Constant node, or either seen through Identity nodes. */
+  /** The tensor behind an initializer or a Constant node, or behind what only copies or converts one. */
   tensor(value: string): TensorProto | undefined {
     const known = this.tensors.get(value);
     if (known) return known;
     const maker = this.producers.get(value);
-    return maker?.opType === 'Identity' && maker.input[0] ? this.tensor(maker.input[0]) : undefined;
+    return (maker?.opType === 'Identity' || maker?.opType === 'Cast') && maker.input[0]
+      ? this.tensor(maker.input[0])
+      : undefined;
+  }
+
+  /** The nodes that an output of the model depends on, in graph order. */
+  liveNodes(): NodeProto[] {
+    const live = new Set(this.proto.output.flatMap((output) => [...this.nodesBehind(output.name)]));
+    return this.proto.node.filter((node) => live.has(node));
   }
 
   /** Graph inputs that are fed at run time: those without an initializer of the same name. */

@@ -1,4 +1,5 @@
 import { fold } from './fold.ts';
+import { intAttribute } from './graph.ts';
 import type { Graph } from './graph.ts';
 import { branchNodes } from './residual-chain.ts';
 import type { Residual } from './residual-chain.ts';
@@ -9,6 +10,10 @@ import type { Residual } from './residual-chain.ts';
  */
 export function countHeads(graph: Graph, attention: Residual, width: number): number | null {
   const nodes = branchNodes(graph, attention);
+  for (const node of nodes) {
+    const stated = intAttribute(node, 'num_heads', 0) || intAttribute(node, 'q_num_heads', 0);
+    if (stated > 0 && width % stated === 0) return stated;
+  }
   const softmax = [...nodes].find((node) => node.opType === 'Softmax');
   if (!softmax?.input[0]) return null;
   for (const node of graph.nodesBehind(softmax.input[0], new Set([attention.skip]), graph.position(attention.skip))) {

@@ -2,6 +2,8 @@ import { Failure } from '../base/failure.ts';
 import { decodeModel } from '../engine/onnx/model.ts';
 import { TensorProto_DataLocation } from '../engine/onnx/onnx_pb.ts';
 import type { ModelProto } from '../engine/onnx/onnx_pb.ts';
+import { inOrder } from './in-order.ts';
+import { withoutSkipNorms } from './unfuse.ts';
 
 /**
  * Decodes an ONNX file; `file` names it in failures. The weights share memory with `bytes`.
@@ -24,5 +26,5 @@ export function parseModel(bytes: Uint8Array, file: string): ModelProto {
       `"${file}" keeps its weights in another file beside it; save it again as one .onnx file with the weights inside.`,
     );
   }
-  return model;
+  return withoutSkipNorms(inOrder(model));
 }

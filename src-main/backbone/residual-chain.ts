@@ -24,7 +24,16 @@ const PASSING: ReadonlySet<string> = new Set(['Identity', 'Dropout', 'Cast']);
 /** Nodes that take rows of the state, or their mean, before the final LayerNorm. */
 const POOLING: ReadonlySet<string> = new Set(['Gather', 'Slice', 'Squeeze', 'ReduceMean', 'Reshape', 'Flatten']);
 
-const ATTENTION: ReadonlySet<string> = new Set(['Softmax', 'Attention', 'MultiHeadAttention']);
+/** Softmax, and what onnxruntime and ONNX fuse it into. */
+const ATTENTION: ReadonlySet<string> = new Set([
+  'Softmax',
+  'Attention',
+  'MultiHeadAttention',
+  'PackedAttention',
+  'PackedMultiHeadAttention',
+  'GroupQueryAttention',
+  'QAttention',
+]);
 
 /** Walks back from the final LayerNorm's input along the Adds of which one input is an ancestor of the other. */
 export function walkResiduals(graph: Graph, normInput: string): ResidualChain {
@@ -52,8 +61,13 @@ function residualAt(graph: Graph, sum: string): Residual | undefined {
   const add = graph.producer(sum);
   const [left, right] = add?.input ?? [];
   if (add?.opType !== 'Add' || !left || !right) return undefined;
-  if (graph.flowsInto(left, right)) return { sum, skip: left, branch: right };
-  if (graph.flowsInto(right, left)) return { sum, skip: right, branch: left };
+  // Half-precision models convert a state once for each of its readers: seen through, so that all read the same one.
+  for (const [skip, branch] of [
+    [skipBack(graph, left, [PASSING]), right],
+    [skipBack(graph, right, [PASSING]), left],
+  ] as const) {
+    if (graph.flowsInto(skip, branch)) return { sum, skip, branch };
+  }
   return undefined;
 }
 
@@ -62,15 +76,24 @@ export function branchNodes(graph: Graph, residual: Residual): Set<NodeProto> {
   return graph.nodesBehind(residual.branch, new Set([residual.skip]), graph.position(residual.skip));
 }
 
+export const isAttention = ({ opType }: NodeProto): boolean => ATTENTION.has(opType);
+
 export function hasAttention(nodes: Iterable<NodeProto>): boolean {
-  for (const node of nodes) if (ATTENTION.has(node.opType)) return true;
+  for (const node of nodes) if (isAttention(node)) return true;
   return false;
 }
 
 /** Whether all that a branch reads of its skip is read by a LayerNorm: what makes a block pre-LN. */
 export function readsThroughNorm(graph: Graph, residual: Residual, nodes: ReadonlySet<NodeProto>): boolean {
-  const readers = graph.consumers(residual.skip).filter((reader) => nodes.has(reader));
+  const readers = readersOf(graph, residual.skip).filter((reader) => nodes.has(reader));
   const fused = readers.every((reader) => reader.opType === 'LayerNormalization');
   const decomposed = readers.every((reader) => reader.opType === 'ReduceMean' || reader.opType === 'Sub');
   return readers.length > 0 && (fused || decomposed);
+}
+
+/** The nodes that compute with a value: its consumers, or theirs where they hand it on unchanged. */
+function readersOf(graph: Graph, value: string): NodeProto[] {
+  return graph
+    .consumers(value)
+    .flatMap((node) => (PASSING.has(node.opType) && node.output[0] ? readersOf(graph, node.output[0]) : [node]));
 }

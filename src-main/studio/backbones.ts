@@ -3,7 +3,7 @@ import { readFile, stat } from 'node:fs/promises';
 import { basename, resolve } from 'node:path';
 import * as catalogue from '../backbone/catalogue.ts';
 import type { AddBackboneOptions, Backbone, BackboneDescription, DamagedBackbone } from '../backbone/catalogue.ts';
-import { findBlocks } from '../backbone/find-blocks.ts';
+import { inspectModel } from '../backbone/measure.ts';
 import { choosePreprocessing } from '../backbone/preprocessing.ts';
 import { parseModel } from '../backbone/read-model.ts';
 import { Failure } from '../base/failure.ts';
@@ -44,7 +44,7 @@ export async function inspectBackbone(workspace: Workspace, nameOrPath: string):
       `"${modelPath}" ${why}: give a backbone's name or the path of a ViT's .onnx file.`,
     );
   });
-  const structure = findBlocks(parseModel(bytes, modelPath));
+  const structure = await inspectModel(parseModel(bytes, modelPath));
   const preprocessing = choosePreprocessing(structure);
   const name = basename(modelPath).replace(/\.onnx$/i, '');
   return catalogue.describeBackbone({ name, modelPath, source: modelPath, sha256: '', structure, preprocessing });

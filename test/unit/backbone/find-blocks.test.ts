@@ -128,12 +128,15 @@ describe('refusals', () => {
     graph.input = [valueInfo('pixel_values', DataType.FLOAT, ['batch', 1, 16, 16])];
     const { code, message } = failureOf(() => findBlocks(model));
     expect(code).toBe('backbone-input');
-    expect(message).toContain('"pixel_values" should be float images [N, 3, H, W], but is float [batch, 1, 16, 16]');
+    expect(message).toContain('float images [N, 3, H, W], was looked for');
+    expect(message).toContain('"pixel_values" is float [batch, 1, 16, 16]');
     graph.input = [
       valueInfo('pixel_values', DataType.FLOAT, ['b', 3, 16, 16]),
       valueInfo('ids', DataType.INT64, ['b', 7]),
     ];
-    expect(failureOf(() => findBlocks(model)).message).toContain('has 2 ("pixel_values", "ids")');
+    expect(failureOf(() => findBlocks(model)).message).toContain(
+      '2 were found ("pixel_values", "ids"): it holds a text encoder beside',
+    );
   });
 
   it('says that no LayerNorm was found', () => {
@@ -141,24 +144,28 @@ describe('refusals', () => {
     for (const each of graph.node) if (each.opType === 'LayerNormalization') each.opType = 'LpNormalization';
     expect(failureOf(() => findBlocks(model))).toMatchObject({
       code: 'backbone-not-vit',
-      message: expect.stringContaining('No LayerNorm was found') as string,
+      message: expect.stringContaining('A final LayerNorm was looked for') as string,
     });
   });
 
   it('counts the residual Adds when they do not pair up', () => {
     const { model, graph } = vit();
     nodeOf(graph, 'norm.out').input[0] = 'block2.middle';
-    expect(failureOf(() => findBlocks(model)).message).toContain('two for each block, and 5 were found');
+    expect(failureOf(() => findBlocks(model)).message).toContain(
+      'the last one found is that of the MLP in block 3: the model is cut short',
+    );
     nodeOf(graph, 'block0.middle').opType = 'Mul';
     nodeOf(graph, 'norm.out').input[0] = 'block2.state';
-    expect(failureOf(() => findBlocks(model)).message).toContain('and 5 were found');
+    expect(failureOf(() => findBlocks(model)).message).toContain(
+      'and 5 were found under the 7 LayerNorms, with more attention below',
+    );
   });
 
   it('names the block without attention', () => {
     const { model, graph } = vit();
     nodeOf(graph, 'block1.attention.shares').opType = 'Relu';
     expect(failureOf(() => findBlocks(model)).message).toContain(
-      'In block 2 of 3 the first residual should hold attention (a Softmax) but holds none',
+      'In block 2 of 3 attention (a Softmax) was looked for in the first residual, and none was found',
     );
   });
 
@@ -166,7 +173,7 @@ describe('refusals', () => {
     const { model, graph } = vit();
     nodeOf(graph, 'block1.mlp.fc1.product').input[0] = 'block1.middle';
     expect(failureOf(() => findBlocks(model)).message).toContain(
-      'In block 2 of 3 the MLP does not start with a LayerNorm',
+      'In block 2 of 3 a LayerNorm was looked for in front of the MLP, and none was found',
     );
   });
 
