@@ -3,10 +3,11 @@ import { createHash } from 'node:crypto';
 import { access, readFile } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
-import { Failure } from '../base/failure.ts';
+import { advised, Failure } from '../base/failure.ts';
 import type { ModelProto } from '../engine/onnx/onnx_pb.ts';
 import { errorCode, writeFileAtomic } from '../workspace/atomic.ts';
 import { checkName, safeName } from '../workspace/names.ts';
+import { parseSealed, sealed } from '../workspace/record.ts';
 import { readSafetensors, writeSafetensors } from '../workspace/safetensors.ts';
 import { sweepTemporaries } from '../workspace/sweep.ts';
 import type { Workspace } from '../workspace/workspace.ts';
@@ -91,7 +92,7 @@ export async function addBackbone(
   await writeFileAtomic(modelPath, bytes);
   await writeSafetensors(join(folder, NORM_FILE), normTensors(structure));
   // Last: an entry is one once it has its record.
-  await writeFileAtomic(join(folder, RECORD_FILE), `${JSON.stringify(record, null, 2)}\n`);
+  await writeFileAtomic(join(folder, RECORD_FILE), `${JSON.stringify(sealed(record), null, 2)}\n`);
   return { name: ownName, modelPath, source, sha256, structure, preprocessing };
 }
 
@@ -237,7 +238,9 @@ async function loadEntry(workspace: Workspace, name: string): Promise<Backbone |
   }
   const { source, sha256, structure, preprocessing } = parseRecord(text, path);
   const normPath = join(folder, NORM_FILE);
-  const { tensors } = await readSafetensors(normPath);
+  const { tensors } = await readSafetensors(normPath).catch((error: unknown) => {
+    throw advised(error, ['damaged-file', 'missing-file'], `remove the backbone's folder and add it again`);
+  });
   return {
     name,
     modelPath: join(folder, MODEL_FILE),
@@ -250,7 +253,7 @@ async function loadEntry(workspace: Workspace, name: string): Promise<Backbone |
 
 function parseRecord(text: string, path: string): BackboneRecord {
   try {
-    return RecordSchema.parse(JSON.parse(text));
+    return RecordSchema.parse(parseSealed(text));
   } catch (error) {
     throw new Failure(
       'damaged-file',

@@ -13,3 +13,9 @@ export class Failure extends Error {
     super(message, options);
   }
 }
+
+/** The same failure, if it is one of `codes`, with what somebody who knows more advises; any other error as it is. */
+export function advised(error: unknown, codes: readonly string[], advice: string): unknown {
+  if (!(error instanceof Failure) || !codes.includes(error.code)) return error;
+  return new Failure('damaged-file', `${error.message.replace(/\.$/, '')}; ${advice}.`, { cause: error });
+}

@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
 import { readdir, readFile, rename, rm, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { z } from 'zod';
 import { Failure } from '../base/failure.ts';
 import { errorCode, readJsonLines, temporaryName, writeFileAtomic } from '../workspace/atomic.ts';
+import { parseSealed, sealed } from '../workspace/record.ts';
 import { sweepTemporaries } from '../workspace/sweep.ts';
 import type { Workspace } from '../workspace/workspace.ts';
 import { countSplits, datasetFormatSchema, datasetImageSchema, problemSchema, splitNames } from './dataset.ts';
@@ -35,12 +36,12 @@ export async function saveDataset(workspace: Workspace, dataset: Dataset): Promi
   const folder = workspace.dataset(dataset.name);
   await sweepTemporaries(folder);
   const lines = images.map((image) => `${JSON.stringify(image)}\n`).join('');
-  const list = `images-${createHash('sha256').update(lines).digest('hex').slice(0, 16)}.jsonl`;
+  const list = `images-${hashOf(lines)}.jsonl`;
   const splits = countSplits(images);
   const record: DatasetRecord = { version: 1, ...rest, images: images.length, list, splits };
   await writeFileAtomic(join(folder, list), lines);
   // From here on the entry is the new one; before, it is the old one or none.
-  await writeFileAtomic(join(folder, 'dataset.json'), `${JSON.stringify(record, null, 2)}\n`);
+  await writeFileAtomic(join(folder, 'dataset.json'), `${JSON.stringify(sealed(record), null, 2)}\n`);
   const others = (await readdir(folder)).filter((name) => listName.test(name) && name !== list);
   await Promise.all(others.map((name) => rm(join(folder, name), { force: true })));
 }
@@ -49,13 +50,25 @@ export async function saveDataset(workspace: Workspace, dataset: Dataset): Promi
 export async function loadDataset(workspace: Workspace, name: string): Promise<Dataset> {
   const { version: _version, splits: _splits, images: count, list, ...rest } = await readRecord(workspace, name);
   const path = join(workspace.dataset(name), list);
-  const lines = await readJsonLines(path).catch((error: unknown) => {
+  const lines = await readList(path).catch((error: unknown) => {
     throw damaged(path, name, error);
   });
   const images = z.array(datasetImageSchema).safeParse(lines);
   const whole = images.success && images.data.length === count;
   if (!whole || images.data.some((image) => image.label >= rest.classes.length)) throw damaged(path, name);
   return { ...rest, images: images.data };
+}
+
+/** The lines of a list, which is named by its content where it was written here. */
+async function readList(path: string): Promise<unknown[]> {
+  const hash = /^images-([0-9a-f]+)\.jsonl$/.exec(basename(path))?.[1];
+  if (hash !== undefined && hashOf(await readFile(path)) !== hash)
+    throw new RangeError('It is not the list that was written.');
+  return readJsonLines(path);
+}
+
+function hashOf(list: string | Uint8Array): string {
+  return createHash('sha256').update(list).digest('hex').slice(0, 16);
 }
 
 /** The source folder of a dataset, or undefined where there is none of that name. */
@@ -112,7 +125,7 @@ async function readRecord(workspace: Workspace, name: string): Promise<DatasetRe
   }
   try {
     // The folder's name counts: a person may have renamed or copied it.
-    return { ...recordSchema.parse(JSON.parse(text)), name };
+    return { ...recordSchema.parse(parseSealed(text)), name };
   } catch (error) {
     throw damaged(path, name, error);
   }

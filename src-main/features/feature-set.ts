@@ -59,7 +59,7 @@ export function featureKey(images: readonly DatasetImage[], backbone: Backbone, 
     preprocessing,
     view: 'whole',
     storage,
-    version: 1,
+    version: 2,
   });
   return createHash('sha256').update(what).digest('hex').slice(0, 24);
 }

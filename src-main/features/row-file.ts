@@ -8,7 +8,9 @@ import { diskFull, syncFolder, temporaryName } from '../workspace/atomic.ts';
 import {
   encodeSafetensorsHeader,
   placeTensors,
+  headerChecksum,
   readFully,
+  readHeaderChecksum,
   readSafetensorsHeader,
   tensorBytes,
   writeFully,
@@ -19,7 +21,7 @@ import {
 
 /*
  * A row file is a safetensors file whose tensors all have one row for each image, and a CRC-32 of each row beside
- * them: [images, tensors] in `crc32`. It is written in any order of rows and read row by row, so it never has to fit
+ * them: [images, tensors] in `crc32`; `rows_checksum` is of these and of the header. It is written in any order of rows and read row by row, so it never has to fit
  * in memory, and damage is found where it is: in the row that is read.
  */
 
@@ -105,13 +107,12 @@ export class RowFileWriter {
   async finish(metadata: Record<string, string>): Promise<void> {
     try {
       const table = new Uint8Array(this.crcs.buffer);
+      const entries = entriesOf(this.tensors, this.rows);
+      const facts = { ...metadata, columns: this.tensors.map(({ name }) => name).join(' ') };
+      const checksum = String(crc32(table, headerChecksum(entries, facts)));
       const header = encodeSafetensorsHeader(
-        entriesOf(this.tensors, this.rows),
-        {
-          ...metadata,
-          columns: this.tensors.map(({ name }) => name).join(' '),
-          checksum: String(crc32(table)),
-        },
+        entries,
+        { ...facts, rows_checksum: checksum },
         { reserve: HEADER_RESERVE },
       );
       await writeFully(this.file, table, this.places.get(CRC)!.start);
@@ -158,13 +159,16 @@ export class RowFileReader {
       });
     }
     try {
-      const { tensors, metadata } = await readSafetensorsHeader(file, path);
+      const header = await readSafetensorsHeader(file, path);
+      const { tensors } = header;
+      const { rows_checksum: expected, ...metadata } = header.metadata;
       const place = tensors.get(CRC);
       if (!place) throw damaged(path);
       const [rows, count] = place.shape as [number, number];
       const crcs = new Uint32Array(rows * count);
       await readFully(file, new Uint8Array(crcs.buffer), place.start, path);
-      if (metadata.checksum !== String(crc32(new Uint8Array(crcs.buffer)))) throw damaged(path);
+      const checksum = crc32(new Uint8Array(crcs.buffer), readHeaderChecksum({ ...header, metadata }));
+      if (expected !== String(checksum)) throw damaged(path);
       const columns = (metadata.columns ?? '').split(' ');
       if (columns.length !== count || columns.some((name) => tensors.get(name)?.shape[0] !== rows)) throw damaged(path);
       return new RowFileReader(path, file, tensors, columns, crcs, rows, metadata);

@@ -1,4 +1,4 @@
-import { Failure } from '../base/failure.ts';
+import { advised, Failure } from '../base/failure.ts';
 import { loadBackbone, type Backbone } from '../backbone/catalogue.ts';
 import type { Network } from '../methods/network.ts';
 import type { Workspace } from '../workspace/workspace.ts';
@@ -51,7 +51,7 @@ export async function openRun(workspace: Workspace, named: string): Promise<Open
         `Run ${run} has not finished its first epoch: go on with it by --resume ${run}.`,
         { cause: error },
       );
-    throw error;
+    throw advised(error, ['damaged-file'], 'put it back from a copy, or train again');
   });
   return { config, backbone, frozen, network, layout, parameters };
 }

@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { Failure } from '../base/failure.ts';
 import { makeFolder } from '../base/make-folder.ts';
 import { appendJsonLine, errorCode, readJsonLines, writeFileAtomic } from '../workspace/atomic.ts';
+import { parseSealed, sealed, unsealed } from '../workspace/record.ts';
 import type { Workspace } from '../workspace/workspace.ts';
 import { settingsSchema } from './settings.ts';
 
@@ -113,22 +114,24 @@ export async function claimRunId(
 }
 
 export async function writeConfig(workspace: Workspace, config: RunConfig): Promise<void> {
-  await writeFileAtomic(runFile(workspace, config.run, 'config'), `${JSON.stringify(config, null, 2)}\n`);
+  await writeFileAtomic(runFile(workspace, config.run, 'config'), `${JSON.stringify(sealed(config), null, 2)}\n`);
 }
 
 /** @throws Failure `no-run` or `damaged-file`. */
 export async function readConfig(workspace: Workspace, run: string): Promise<RunConfig> {
-  return readRecord(runFile(workspace, run, 'config'), configSchema, run);
+  const advice = `put it back from a copy, or remove the run with "sidetune runs remove ${run}"`;
+  return readRecord(runFile(workspace, run, 'config'), configSchema, run, advice);
 }
 
 export async function writeResult(workspace: Workspace, result: RunResult): Promise<void> {
-  await writeFileAtomic(runFile(workspace, result.run, 'result'), `${JSON.stringify(result, null, 2)}\n`);
+  await writeFileAtomic(runFile(workspace, result.run, 'result'), `${JSON.stringify(sealed(result), null, 2)}\n`);
 }
 
 /** The result of a finished run; null while it is not finished. */
 export async function readResult(workspace: Workspace, run: string): Promise<RunResult | null> {
   try {
-    return await readRecord(runFile(workspace, run, 'result'), resultSchema, run);
+    const advice = `delete it, and "sidetune train --resume ${run}" writes it anew`;
+    return await readRecord(runFile(workspace, run, 'result'), resultSchema, run, advice);
   } catch (error) {
     if (error instanceof Failure && error.code === 'no-run') return null;
     throw error;
@@ -140,17 +143,27 @@ export async function readResult(workspace: Workspace, run: string): Promise<Run
  * @throws Failure `damaged-file`
  */
 export async function readMetrics(path: string, lastEpoch = Infinity): Promise<EpochMetrics[]> {
-  const lines = z.array(epochSchema).safeParse(await readJsonLines(path));
-  if (!lines.success)
-    throw new Failure(
-      'damaged-file',
-      `"${path}" is damaged and cannot be read: the run's checkpoints may still be whole.`,
-    );
-  return lines.data.filter((line) => line.epoch <= lastEpoch);
+  const lines = (await readJsonLines(path)).map((line, index) => parseEpoch(line, index + 1, path));
+  return lines.filter((line) => line.epoch <= lastEpoch);
+}
+
+function parseEpoch(line: unknown, epoch: number, path: string): EpochMetrics {
+  try {
+    const metrics = epochSchema.parse(unsealed(line));
+    if (metrics.epoch === epoch) return metrics;
+  } catch (error) {
+    throw new Failure('damaged-file', `Line ${epoch} of "${path}" is damaged.`, { cause: error });
+  }
+  throw new Failure('damaged-file', `Line ${epoch} of "${path}" is not of epoch ${epoch}: lines are missing.`);
 }
 
 export async function appendMetrics(path: string, metrics: EpochMetrics): Promise<void> {
-  await appendJsonLine(path, metrics);
+  await appendJsonLine(path, sealed(metrics));
+}
+
+/** Puts the file in the state after `history`. */
+export async function writeMetrics(path: string, history: readonly EpochMetrics[]): Promise<void> {
+  await writeFileAtomic(path, history.map((line) => `${JSON.stringify(sealed(line))}\n`).join(''));
 }
 
 /** Ids of all runs that have a config, oldest first. */
@@ -166,7 +179,7 @@ export async function listRuns(workspace: Workspace): Promise<RunConfig[]> {
   return configs.sort((a, b) => a.created.localeCompare(b.created) || a.run.localeCompare(b.run));
 }
 
-async function readRecord<T>(path: string, schema: z.ZodType<T>, run: string): Promise<T> {
+async function readRecord<T>(path: string, schema: z.ZodType<T>, run: string, advice: string): Promise<T> {
   let text: string;
   try {
     text = await readFile(path, 'utf8');
@@ -178,12 +191,8 @@ async function readRecord<T>(path: string, schema: z.ZodType<T>, run: string): P
     );
   }
   try {
-    return schema.parse(JSON.parse(text));
+    return schema.parse(parseSealed(text));
   } catch (error) {
-    throw new Failure(
-      'damaged-file',
-      `"${path}" is damaged and cannot be read: the run's checkpoints may still be whole.`,
-      { cause: error },
-    );
+    throw new Failure('damaged-file', `"${path}" is damaged: ${advice}.`, { cause: error });
   }
 }

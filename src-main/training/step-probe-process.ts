@@ -6,5 +6,7 @@ process.on('disconnect', () => process.exit());
 // Ctrl-C reaches the whole process group; the parent decides what it means.
 process.on('SIGINT', () => undefined);
 process.once('message', (question) => {
-  void probeSteps(question as StepQuestion, (step) => process.send?.(step)).finally(() => process.disconnect());
+  void probeSteps(question as StepQuestion, (step) => process.send?.(step, () => undefined)).finally(() => {
+    if (process.connected) process.disconnect();
+  });
 });

@@ -1,8 +1,8 @@
 import { join } from 'node:path';
 import { exists } from '../base/exists.ts';
+import { advised, Failure } from '../base/failure.ts';
 import { peakRssBytes } from '../base/peak-memory.ts';
 import type { Engine } from '../engine/program.ts';
-import { writeFileAtomic } from '../workspace/atomic.ts';
 import {
   readCheckpoint,
   readCheckpointMetadata,
@@ -17,7 +17,7 @@ import type { TrainingJob, TrainingOutcome } from './job.ts';
 import { linearProbe } from './linear-probe.ts';
 import { evaluatorOptions, openTraining, type OpenTraining } from './open-training.ts';
 import type { ParameterLayout } from './parameters.ts';
-import { appendMetrics, readMetrics, runFiles, type EpochMetrics, type Score } from './run-folder.ts';
+import { appendMetrics, readMetrics, runFiles, writeMetrics, type EpochMetrics, type Score } from './run-folder.ts';
 
 export interface TrainingListener {
   /** Images done, of all epochs. */
@@ -56,7 +56,7 @@ export async function trainNetwork(
     (await newStanding(engine, job, parameters, listener));
   const before = standing.history.reduce((sum, { seconds }) => sum + seconds, 0);
   // Lines of an epoch whose checkpoint was lost are written again.
-  await writeFileAtomic(fileOf(job, 'metrics'), standing.history.map((line) => `${JSON.stringify(line)}\n`).join(''));
+  await writeMetrics(fileOf(job, 'metrics'), standing.history);
   const training = await openTraining(engine, job, standing.checkpoint);
   try {
     for (let epoch = standing.checkpoint.epoch; epoch < job.config.settings.epochs; epoch++) {
@@ -152,11 +152,22 @@ async function newStanding(
 async function standingOf(job: TrainingJob, layout: ParameterLayout): Promise<Standing | undefined> {
   const path = fileOf(job, 'checkpoint');
   if (!(await exists(path))) return undefined;
-  const checkpoint = await readCheckpoint(path, layout);
-  const { epoch, top1, macro } = await readCheckpointMetadata(fileOf(job, 'best'));
-  const val = top1 === undefined ? null : { top1: Number(top1), macro: Number(macro) };
-  const history = await readMetrics(fileOf(job, 'metrics'), checkpoint.epoch);
-  return { checkpoint, best: { epoch: Number(epoch), val }, history };
+  try {
+    const checkpoint = await readCheckpoint(path, layout);
+    const { epoch, top1, macro } = await readCheckpointMetadata(fileOf(job, 'best'));
+    const val = top1 === undefined ? null : { top1: Number(top1), macro: Number(macro) };
+    const metrics = fileOf(job, 'metrics');
+    const history = await readMetrics(metrics, checkpoint.epoch);
+    if (history.length < checkpoint.epoch)
+      throw new Failure('damaged-file', `"${metrics}" lacks epochs that the checkpoint has.`);
+    return { checkpoint, best: { epoch: Number(epoch), val }, history };
+  } catch (error) {
+    throw advised(
+      error,
+      ['damaged-file', 'missing-file'],
+      `delete "${path}", and the run starts over to the same numbers`,
+    );
+  }
 }
 
 /** The best parameters' score on the test split; null when there is none to be read. */

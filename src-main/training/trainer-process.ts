@@ -13,8 +13,8 @@ const REPORT_EVERY_MS = 200;
 const stop = new AbortController();
 
 function tell(message: FromTrainer): void {
-  // The parent may be gone: then nobody is left to tell.
-  if (process.connected) process.send?.(message);
+  // The parent may be gone, or go meanwhile: then nobody is left to tell.
+  if (process.connected) process.send?.(message, () => undefined);
 }
 
 process.on('disconnect', () => stop.abort());

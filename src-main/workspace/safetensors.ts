@@ -1,5 +1,6 @@
 import { open } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
+import { crc32 } from 'node:zlib';
 import { z } from 'zod';
 import { Failure } from '../base/failure.ts';
 import { writeFileAtomic } from './atomic.ts';
@@ -100,7 +101,32 @@ export function placeTensors(
   return places;
 }
 
-/** The file's bytes in parts: header, then the tensors, those of wide elements first so that each is aligned. */
+const CHECKSUM = 'checksum';
+
+/** CRC-32 of what a header says, but for the checksum in it. `entries` in the order of their bytes. */
+export function headerChecksum(
+  entries: Iterable<readonly [string, TensorEntry]>,
+  metadata: Readonly<Record<string, string>>,
+): number {
+  const tensors = Array.from(entries, ([name, { dtype, shape }]) => [name, dtype, shape]);
+  const facts = Object.entries(metadata)
+    .filter(([key]) => key !== CHECKSUM)
+    .sort(([a], [b]) => (a < b ? -1 : 1));
+  return crc32(JSON.stringify([tensors, facts]));
+}
+
+/** As `headerChecksum`, of a header that was read. */
+export function readHeaderChecksum({ tensors, metadata }: SafetensorsHeader): number {
+  return headerChecksum(
+    [...tensors].sort(([, a], [, b]) => a.start - b.start || a.end - b.end),
+    metadata,
+  );
+}
+
+/**
+ * The file's bytes in parts: header, then the tensors, those of wide elements first so that each is aligned. The
+ * metadata gets a CRC-32 of all that the file says.
+ */
 export function encodeSafetensors(
   tensors: ReadonlyMap<string, SafetensorsTensor>,
   metadata: Record<string, string> = {},
@@ -110,7 +136,9 @@ export function encodeSafetensors(
     if (tensor.data.byteLength !== tensorBytes(tensor))
       throw new RangeError(`Tensor "${name}" has ${tensor.data.byteLength} bytes, its shape ${tensorBytes(tensor)}.`);
   }
-  return [encodeSafetensorsHeader(ordered, metadata), ...ordered.map(([, tensor]) => tensor.data)];
+  const parts = ordered.map(([, tensor]) => tensor.data);
+  const checksum = parts.reduce((crc, part) => crc32(part, crc), headerChecksum(ordered, metadata));
+  return [encodeSafetensorsHeader(ordered, { ...metadata, [CHECKSUM]: String(checksum) }), ...parts];
 }
 
 /** Writes a safetensors file atomically. */
@@ -201,7 +229,7 @@ export async function writeFully(file: Pick<FileHandle, 'write'>, data: Uint8Arr
 }
 
 /**
- * Reads a whole file. The tensors' `data` are views of one buffer, each aligned to its element type (a tensor that a
+ * Reads a whole file, and checks it where it was written here. The tensors' `data` are views of one buffer, each aligned to its element type (a tensor that a
  * foreign writer left unaligned is copied).
  * @throws Failure `missing-file` or `damaged-file`, naming the file.
  */
@@ -210,10 +238,14 @@ export async function readSafetensors(
 ): Promise<{ tensors: Map<string, SafetensorsTensor>; metadata: Record<string, string> }> {
   const file = await openForReading(path);
   try {
-    const { tensors: places, metadata, dataStart } = await readSafetensorsHeader(file, path);
+    const header = await readSafetensorsHeader(file, path);
+    const { tensors: places, dataStart } = header;
+    const { [CHECKSUM]: checksum, ...metadata } = header.metadata;
     const end = Math.max(dataStart, ...[...places.values()].map((place) => place.end));
     const data = new Uint8Array(end - dataStart);
     await readFully(file, data, dataStart, path);
+    if (checksum !== undefined && checksum !== String(crc32(data, readHeaderChecksum(header))))
+      throw damaged(path, 'it is not what was written');
     const tensors = new Map<string, SafetensorsTensor>();
     for (const [name, { dtype, shape, start, end: stop }] of places) {
       const view = data.subarray(start - dataStart, stop - dataStart);
