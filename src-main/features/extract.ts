@@ -13,6 +13,7 @@ import { writeFileAtomic } from '../workspace/atomic.ts';
 import { sweepTemporaries } from '../workspace/sweep.ts';
 import type { Workspace } from '../workspace/workspace.ts';
 import { checkSpace } from './disk-space.ts';
+import { withFolders } from './folder-locks.ts';
 import {
   BASE_FILE,
   baseColumns,
@@ -57,8 +58,8 @@ interface Gap {
 
 /**
  * Makes sure that the features of all lists are in the workspace's cache and says where: what is missing is extracted
- * in one pass of the frozen ViT, with decoding hidden behind it. Files that are there stay as they are: a run may be
- * training on them.
+ * in one pass of the frozen ViT, with decoding hidden behind it; what another process is just extracting is waited for.
+ * Files that are there stay as they are: a run may be training on them.
  * @throws Failure for an image that can no longer be read or has changed (`image-changed`), too little disk space
  * (`disk-full`), or a backbone whose maps are not finite (`non-finite`); the signal's reason.
  */
@@ -68,14 +69,22 @@ export async function extractFeatures(
   options: TaskOptions = {},
 ): Promise<Extraction> {
   const started = performance.now();
-  const gaps = await findGaps(workspace, request);
-  if (gaps.length > 0) {
-    for (const { folder } of gaps) await sweepTemporaries(folder);
-    await checkSpace(workspace.features, neededBytes(request, gaps));
-    await fill(request, gaps, options);
+  const needed = await findGaps(workspace, request);
+  let extracted = false;
+  if (needed.length > 0) {
+    for (const { folder } of needed) await sweepTemporaries(folder);
+    await checkSpace(workspace.features, neededBytes(request, needed));
+    const folders = needed.map(({ folder }) => folder);
+    extracted = await withFolders(folders, options, async () => {
+      // Another process may have filled them while this one waited.
+      const gaps = await findGaps(workspace, request);
+      for (const { folder } of gaps) await sweepTemporaries(folder);
+      if (gaps.length > 0) await fill(request, gaps, options);
+      return gaps.length > 0;
+    });
   }
   const sets = await Promise.all(request.lists.map((images) => describe(workspace, request, images)));
-  return { sets, seconds: gaps.length > 0 ? (performance.now() - started) / 1000 : 0 };
+  return { sets, seconds: extracted ? (performance.now() - started) / 1000 : 0 };
 }
 
 async function findGaps(

@@ -205,13 +205,25 @@ describe('the cache', () => {
     expect(about).toMatchObject({ backbone: 'small', backbone_sha256: backbone.sha256, threads: '1', images: 12 });
   });
 
-  it('is filled by two at once without harm', async () => {
+  it('is filled once when two want it at the same time: the second waits and finds it, or is stopped', async () => {
     const backbone = await add(plain);
-    const [one, two] = await Promise.all([1, 2].map(() => extractFeatures(workspace, request(backbone))));
-    expect(one!.sets).toEqual(two!.sets);
-    const [set] = one!.sets as [CachedSet];
+    const tasks: string[] = [];
+    const stop = new AbortController();
+    const [one, two, stopped] = await Promise.allSettled([
+      extractFeatures(workspace, request(backbone)),
+      extractFeatures(workspace, request(backbone), { onProgress: ({ task }) => tasks.push(task) }),
+      extractFeatures(workspace, request(backbone), {
+        signal: stop.signal,
+        onProgress: () => stop.abort(new Error('enough')),
+      }),
+    ]);
+    if (one.status !== 'fulfilled' || two.status !== 'fulfilled') throw new Error('Extraction failed.');
+    expect(stopped).toMatchObject({ status: 'rejected', reason: { message: 'enough' } });
+    expect(one.value.seconds).toBeGreaterThan(0);
+    expect(two.value).toEqual({ sets: one.value.sets, seconds: 0 });
+    expect(new Set(tasks)).toEqual(new Set(['waiting for another process that extracts these features']));
+    const [set] = one.value.sets as [CachedSet];
     expect(await filesOf(set)).toEqual(['P1_1.safetensors', 'P1_2.safetensors', 'about.json', 'base.safetensors']);
-    for (let row = 0; row < images.length; row++) await readRow(set, last[1]!, row);
   });
 
   it('in 8 bits is within half a step of the map, its sums those of what it holds, and apart from that in 16', async () => {
@@ -356,7 +368,7 @@ describe('extraction that is cut off', () => {
     expect(await readdir(join(workspace.features, key!))).toEqual([]);
   });
 
-  it('by kill -9 leaves nothing that is believed, and the next start sweeps it', async () => {
+  it('by kill -9 leaves nothing that is believed, and who waited for it sweeps that and does the work', async () => {
     const backbone = await add(plain);
     const many = Array.from({ length: 100 }, () => images).flat();
     const list = join(workspace.root, 'list.json');
@@ -364,14 +376,20 @@ describe('extraction that is cut off', () => {
     const { entry, execArgv } = forkEntry('./extract-in-child', import.meta.url);
     const child = fork(entry, [workspace.root, backbone.name, list, source], { execArgv });
     await once(child, 'message');
+    const stop = new AbortController();
+    const waiting = extractFeatures(workspace, request(backbone, { lists: [many], maps: last.slice(0, 1) }), {
+      signal: stop.signal,
+      onProgress: () => stop.abort(),
+    });
+    await expect(waiting).rejects.toThrow();
     child.kill('SIGKILL');
     await once(child, 'exit');
     const [key] = await readdir(workspace.features);
     const cache = join(workspace.features, key!);
     const left = await readdir(cache);
-    expect(left).toHaveLength(2);
-    for (const name of left)
-      expect(name).toMatch(new RegExp(`^\\.(P1_1|base)\\.safetensors\\.${child.pid}\\..*\\.tmp$`));
+    expect(left).toHaveLength(3);
+    for (const name of left.filter((each) => each !== 'lock'))
+      expect(name).toMatch(new RegExp(`^\\.(P1_1|base)\\.safetensors\\.${child.pid}[-.].*\\.tmp$`));
 
     const maps = last.slice(0, 1);
     const { sets, seconds } = await extractFeatures(workspace, request(backbone, { lists: [many], maps }));

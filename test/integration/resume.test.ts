@@ -56,7 +56,20 @@ describe('a run that is cut off', () => {
     const stopped = await startAndAct('interrupted', 2, (child) => child.kill('SIGINT'));
     expect(stopped.code).toBe(130);
     expect(stopped.stderr).toContain('--resume');
-    await expectSame('interrupted', await stage.train('interrupted', ...settings, '--resume'));
+    const [run] = readdirSync(join(stage.workspace('interrupted'), 'runs'));
+    const file = join(stage.runFolder('interrupted', run!), 'seconds.json');
+    const spent = z.object({ extract: z.number(), total: z.number() }).parse(JSON.parse(await readFile(file, 'utf8')));
+    expect(spent.extract).toBeGreaterThan(0);
+    const done = stage.epochsDone('interrupted');
+    const resumed = await stage.train('interrupted', ...settings, '--resume');
+    await expectSame('interrupted', resumed);
+    // What the first process extracted counts, and so does all its time.
+    expect(resumed.seconds.extract).toBe(spent.extract);
+    const { epochs } = z
+      .object({ epochs: z.array(z.object({ seconds: z.number() })) })
+      .parse((await runCli(['runs', 'show', run!, '--json', '--workspace', stage.workspace('interrupted')])).json);
+    const later = epochs.slice(done).reduce((sum, { seconds }) => sum + seconds, 0);
+    expect(resumed.seconds.total).toBeGreaterThan(spent.total + later);
   });
 
   it('by kill -9 of the whole process goes on to the same numbers, twice', async () => {
