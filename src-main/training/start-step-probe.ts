@@ -1,5 +1,5 @@
 import { fork } from 'node:child_process';
-import { forkEntry } from '../base/fork-entry.ts';
+import { forkEntry, trainingEnvironment } from '../base/fork-entry.ts';
 import type { StepQuestion, TimedStep } from './step-choice.ts';
 
 /** However slow the machine: what is timed by then has to do. */
@@ -13,7 +13,12 @@ const LONGEST_MS = 15_000;
 export function probeInProcess(question: StepQuestion, signal?: AbortSignal): Promise<TimedStep[]> {
   signal?.throwIfAborted();
   const { entry, execArgv } = forkEntry('./step-probe-process', import.meta.url);
-  const child = fork(entry, { serialization: 'advanced', execArgv, stdio: ['ignore', 'ignore', 'ignore', 'ipc'] });
+  const child = fork(entry, {
+    serialization: 'advanced',
+    execArgv,
+    env: trainingEnvironment(),
+    stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
+  });
   const stop = () => child.kill('SIGKILL');
   const timer = setTimeout(stop, LONGEST_MS);
   signal?.addEventListener('abort', stop);

@@ -1,6 +1,6 @@
 import { fork } from 'node:child_process';
 import { Failure } from '../base/failure.ts';
-import { forkEntry } from '../base/fork-entry.ts';
+import { forkEntry, trainingEnvironment } from '../base/fork-entry.ts';
 import { fromTrainer, type Pace, type ToTrainer, type TrainingJob, type TrainingOutcome } from './job.ts';
 import type { TrainingListener } from './train-network.ts';
 
@@ -17,7 +17,12 @@ export function trainInProcess(
   { onPace, onEpoch, signal }: TrainerListener = {},
 ): Promise<TrainingOutcome> {
   const { entry, execArgv } = forkEntry('./trainer-process', import.meta.url);
-  const child = fork(entry, { serialization: 'advanced', execArgv, stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+  const child = fork(entry, {
+    serialization: 'advanced',
+    execArgv,
+    env: trainingEnvironment(),
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+  });
   const tell = (message: ToTrainer) => {
     if (child.connected) child.send(message);
   };

@@ -47,7 +47,7 @@ const CLEARLY = 0.93;
 /**
  * The step's form and micro-batch for a new run. The first long run of its shape on a machine tries the gradient
  * programs for a few seconds; the times are kept in the workspace's `probes`, so that later runs choose alike. Short
- * runs, and those on the eager engine, take the usual choice.
+ * runs, those without a cache, and those on the eager engine take the usual choice.
  * @param images training images of an epoch
  * @param asked a form that the user insists on
  */
@@ -64,7 +64,9 @@ export async function chooseStep(
     stepForm: asked ?? 'plain',
     microBatch: defaultMicroBatch(frozen.layout, maps.length, settings.batch, threads),
   };
-  if (engine === 'eager' || guessedSeconds(question, images) < WORTH_PROBING_SECONDS) return guess;
+  // Without a cache the ViT's time is all that counts.
+  if (engine === 'eager' || settings.cache === 'none') return guess;
+  if (guessedSeconds(question, images) < WORTH_PROBING_SECONDS) return guess;
   const of = keyOf(question);
   const hash = createHash('sha256').update(JSON.stringify(of)).digest('hex').slice(0, 12);
   const path = join(workspace.root, 'probes', `${of.method}-${of.tokens}x${of.width}-${hash}.json`);

@@ -2,13 +2,14 @@ import { spawn } from 'node:child_process';
 import { loadavg } from 'node:os';
 import path from 'node:path';
 import { Failure } from '../../src-main/base/failure.ts';
+import { trainingEnvironment } from '../../src-main/base/fork-entry.ts';
 import { SideReport } from './side.ts';
 
 /** A program that does one side's work and prints a SideReport. */
 export interface Side {
   command: string;
   args: string[];
-  env?: Record<string, string>;
+  env?: NodeJS.ProcessEnv;
   /** Rounds in which the side takes part: slow ones need not run in all. */
   repeats?: number;
 }
@@ -43,7 +44,7 @@ export function tsSide(file: string, args: string[], threads: number, repeats?: 
   return {
     command: process.execPath,
     args: ['--import', 'tsx', script, ...args],
-    env: { BENCH_THREADS: String(threads) },
+    env: { ...trainingEnvironment(), BENCH_THREADS: String(threads) },
     ...(repeats === undefined ? {} : { repeats }),
   };
 }

@@ -114,7 +114,7 @@ function fairBaseline(python: string, threads: number, env: Record<string, strin
 }
 
 /** Runs a program that prints JSON as its last line. @throws Failure with what it said */
-function ask([command, ...args]: string[], env: Record<string, string>): unknown {
+function ask([command, ...args]: string[], env: NodeJS.ProcessEnv): unknown {
   const run = spawnSync(command!, args, { encoding: 'utf8', env: { ...process.env, ...env } });
   const answer = run.status === 0 ? lastLine(run.stdout) : undefined;
   if (answer === undefined) throw new Failure('peers', `${args.join(' ')} failed:\n${run.stderr.trim()}`);
