@@ -12,12 +12,12 @@ export async function checkSpace(folder: string, neededBytes: number): Promise<v
   if (neededBytes <= freeBytes) return;
   throw new Failure(
     'disk-full',
-    `The features need ${megabytes(neededBytes)} and the disk of "${folder}" has ${megabytes(freeBytes)} free: free some space, use fewer images, or put the workspace elsewhere with --workspace.`,
+    `The features need ${megabytes(neededBytes)} and the disk of "${folder}" has ${megabytes(freeBytes)} free: free some space, keep them smaller with --cache int8 or not at all with --cache none, use fewer images, or put the workspace elsewhere with --workspace.`,
   );
 }
 
 /** Bytes that may still be written to the disk of a folder, which need not exist yet. */
-async function freeSpace(folder: string): Promise<number> {
+export async function freeSpace(folder: string): Promise<number> {
   try {
     const { bavail, bsize } = await statfs(folder);
     return bavail * bsize;

@@ -87,6 +87,15 @@ export async function extractFeatures(
   return { sets, seconds: extracted ? (performance.now() - started) / 1000 : 0 };
 }
 
+/** What extraction would have to do: the lists that lack something, and the bytes that it would write. */
+export async function missingFeatures(
+  workspace: Workspace,
+  request: ExtractionRequest,
+): Promise<{ lists: (readonly DatasetImage[])[]; bytes: number }> {
+  const gaps = await findGaps(workspace, request);
+  return { lists: gaps.map(({ images }) => images), bytes: neededBytes(request, gaps) };
+}
+
 async function findGaps(
   workspace: Workspace,
   { backbone, lists, maps, storage = 'fp16' }: ExtractionRequest,

@@ -2,15 +2,11 @@ import { peakRssBytes } from '../base/peak-memory.ts';
 import { Failure } from '../base/failure.ts';
 import { inTurn } from '../base/in-turn.ts';
 import type { TaskOptions } from '../base/progress.ts';
-import { mapName } from '../backbone/surgery.ts';
-import type { DatasetImage } from '../data/dataset.ts';
-import { featureBytesPerImage, type FeatureSet } from '../features/feature-set.ts';
+import { featureBytesPerImage } from '../features/feature-set.ts';
 import { provideFeatures } from '../features/provide-features.ts';
-import type { Network } from '../methods/network.ts';
-import { buildNetwork, type FrozenFacts } from '../training/build-network.ts';
+import { buildNetwork } from '../training/build-network.ts';
 import type { Pace, TrainingJob, TrainingOutcome } from '../training/job.ts';
 import { frozenFactsOf } from '../training/open-run.ts';
-import { ParameterLayout } from '../training/parameters.ts';
 import {
   claimRunId,
   readResult,
@@ -18,19 +14,21 @@ import {
   writeConfig,
   writeResult,
   type EpochMetrics,
-  type RunConfig,
   type RunResult,
 } from '../training/run-folder.ts';
-import { chooseStep, type StepChoice } from '../training/step-choice.ts';
 import { trainInProcess } from '../training/start-trainer.ts';
 import { readTimeSpent, writeTimeSpent, type TimeSpent } from '../training/time-spent.ts';
 import { takeLock } from '../workspace/lock.ts';
 import { sweepTemporaries } from '../workspace/sweep.ts';
 import type { Workspace } from '../workspace/workspace.ts';
-import { finished, hashesOf, planRun, type RunPlan } from './plan-run.ts';
+import { forecastPlan, type Forecast } from './forecast.ts';
+import { finished, planRun } from './plan-run.ts';
+import { configOf, jobOf, stepOf } from './run-job.ts';
 import type { TrainRequest } from './train-request.ts';
 
 export interface TrainOptions extends TaskOptions {
+  /** Asks for a forecast, told before anything else begins. */
+  onForecast?: (forecast: Forecast) => void;
   /** The run has its id: from here on it can be gone on with. */
   onStart?: (run: string) => void;
   onEpoch?: (epoch: EpochMetrics, epochs: number) => void;
@@ -49,6 +47,7 @@ export async function train(
 ): Promise<RunResult> {
   const started = performance.now();
   const plan = await planRun(workspace, request, options);
+  if (options.onForecast) options.onForecast(await forecastPlan(workspace, request, plan, { signal: options.signal }));
   const { backbone, dataset, splits, settings, threads, old } = plan;
   const frozen = frozenFactsOf(backbone, dataset.classes.length);
   const network = buildNetwork(settings, frozen, 'plain');
@@ -63,7 +62,8 @@ export async function train(
   );
   const extractionPeak = seconds > 0 ? peakRssBytes() : null;
   const step = await stepOf(workspace, request, plan, frozen, options);
-  const config = await configOf(workspace, request, plan, network, sets[0]!, step);
+  const run = old?.run ?? (await claimRunId(workspace, settings.method, dataset.name));
+  const config = configOf(run, request, plan, network, sets[0]!, step);
   options.signal?.throwIfAborted();
   const before = await readTimeSpent(workspace, config.run);
   const spent = (): TimeSpent => ({
@@ -85,28 +85,6 @@ export async function train(
     featureBytesPerImage: featureBytesPerImage(network.maps.length, sets[0]!),
     ...{ engine: config.engine, device: config.device, settings },
   }));
-}
-
-function jobOf(
-  workspace: Workspace,
-  { splits, old }: RunPlan,
-  config: RunConfig,
-  frozen: FrozenFacts,
-  sets: readonly FeatureSet[],
-): TrainingJob {
-  const labelled = (images: readonly DatasetImage[], features: FeatureSet) => ({
-    features,
-    labels: images.map(({ label }) => label),
-  });
-  return {
-    config,
-    folder: workspace.run(config.run),
-    frozen,
-    train: labelled(splits.train, sets[0]!),
-    val: splits.val.length > 0 ? labelled(splits.val, sets[1]!) : null,
-    test: splits.test.length > 0 ? labelled(splits.test, sets[2]!) : null,
-    resume: old !== undefined,
-  };
 }
 
 /** Trains and keeps the result while holding the run's lock, so that nobody else goes on with it meanwhile. */
@@ -151,50 +129,4 @@ async function trainLocked(
 
 function busy(run: string): Failure {
   return new Failure('busy', `Run ${run} is being trained by another process: wait for it, or start a new run.`);
-}
-
-/** A run that goes on keeps its step, unless it is told another form. */
-function stepOf(
-  workspace: Workspace,
-  { stepForm, engine }: TrainRequest,
-  { settings, splits, threads, old }: RunPlan,
-  frozen: FrozenFacts,
-  options: TaskOptions,
-): Promise<StepChoice> | StepChoice {
-  if (old) return { stepForm: stepForm ?? old.stepForm, microBatch: old.microBatch };
-  const question = { settings, frozen, threads, engine: engine ?? 'compiled' };
-  return chooseStep(workspace, question, splits.train.length, stepForm, options);
-}
-
-/** The config of a new run, or that of the one that goes on, brought up to date. */
-async function configOf(
-  workspace: Workspace,
-  request: TrainRequest,
-  plan: RunPlan,
-  network: Network,
-  trainSet: FeatureSet,
-  step: StepChoice,
-): Promise<RunConfig> {
-  const { settings, dataset, backbone, splits, threads, old } = plan;
-  if (old) return { ...old, ...step, noTest: request.noTest ?? old.noTest };
-  const layout = new ParameterLayout(network.parameters);
-  return {
-    version: 1,
-    run: await claimRunId(workspace, settings.method, dataset.name),
-    created: new Date().toISOString(),
-    dataset: dataset.name,
-    backbone: backbone.name,
-    backboneSha256: backbone.sha256,
-    data: hashesOf(splits),
-    classes: dataset.classes,
-    parameters: layout.count('side'),
-    headParameters: layout.count('head'),
-    settings,
-    noTest: request.noTest ?? false,
-    engine: request.engine ?? 'compiled',
-    device: request.device ?? 'cpu',
-    threads,
-    ...step,
-    scales: network.maps.map((map) => trainSet.maps[mapName(map)]!.scale),
-  };
 }

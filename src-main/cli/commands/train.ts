@@ -5,6 +5,7 @@ import { Failure } from '../../base/failure.ts';
 import { METHODS } from '../../studio/contract.ts';
 import type { PartialTrainRequest, TrainRequest } from '../../studio/contract.ts';
 import { checkFlags, realNumber, wholeNumber } from '../flags.ts';
+import { describeForecast } from '../forecast-words.ts';
 import { describeResult } from '../run-words.ts';
 import type { Session } from '../session.ts';
 
@@ -35,15 +36,26 @@ const trainFlags = z.object({
   device: z.enum(['cpu']).optional(),
   threads: wholeNumber('--threads', { min: 1 }).optional(),
   test: z.boolean(),
+  forecast: z.boolean().optional(),
   resume: z.union([z.literal(true), z.string()]).optional(),
 });
 
 /** Flags in the words of the studio; what was not given is left out. @throws Failure `usage` */
 export function readTrainFlags(options: unknown): PartialTrainRequest {
-  const { lr, headLr, test, dataset, backbone, stepForm, engine, device, threads, resume, ...rest } = checkFlags(
-    trainFlags,
-    options,
-  );
+  const {
+    lr,
+    headLr,
+    test,
+    dataset,
+    backbone,
+    stepForm,
+    engine,
+    device,
+    threads,
+    resume,
+    forecast: _,
+    ...rest
+  } = checkFlags(trainFlags, options);
   return withoutGaps({
     dataset,
     backbone,
@@ -56,6 +68,8 @@ export function readTrainFlags(options: unknown): PartialTrainRequest {
     settings: withoutGaps({ ...rest, learningRate: lr, headLearningRate: headLr }),
   });
 }
+
+const forecastOnly = (options: unknown): boolean => trainFlags.parse(options).forecast === true;
 
 /** @throws Failure `usage` where the dataset, backbone or method is missing */
 export function completeRequest({ dataset, backbone, settings, ...rest }: PartialTrainRequest): TrainRequest {
@@ -95,9 +109,18 @@ export function addTrainCommand(program: Command, session: Session): void {
       const { requestToResume } = await import('../../studio/resume.ts');
       const workspace = await session.workspace();
       const whole = request ?? (await requestToResume(workspace, given));
+      if (forecastOnly(options)) {
+        const { forecastTraining } = await import('../../studio/forecast.ts');
+        const forecast = await forecastTraining(workspace, whole, session.task());
+        session.answer(forecast, describeForecast(forecast).join('\n'));
+        return;
+      }
       let goOn = '';
       const result = await train(workspace, whole, {
         ...session.task(),
+        onForecast: (forecast) => {
+          for (const line of describeForecast(forecast)) session.remark(line);
+        },
         onStart: (run) => {
           goOn = `go on with: ${resumeCommand(run, session.globals().workspace)}`;
           session.whenInterrupted = `Interrupted; ${goOn}`;
@@ -148,6 +171,7 @@ function addTrainFlags(command: Command): Command {
       ]),
     )
     .addOption(choice('--step-form <form>', 'how a step is computed', ['plain', 'low-rank']))
+    .option('--forecast', 'only say what disk, memory and time it will take')
     .option('--no-test', 'leave the test split unread')
     .addOption(choice('--engine <engine>', 'default: compiled', ['compiled', 'eager']))
     .addOption(choice('--device <device>', 'default: cpu', ['cpu']))
