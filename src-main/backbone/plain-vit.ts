@@ -19,9 +19,12 @@ export interface PlainVitOptions {
   norm?: 'fused' | 'decomposed';
   /** A fixed batch; symbolic by default. */
   batch?: number;
-  /** In place of random ones: the values of every weight by name, and what the file's metadata says of them. */
-  weights?: { values: ReadonlyMap<string, Float32Array>; description: string };
+  /** In place of random ones: the values of every weight, and what the file's metadata says of them. */
+  weights?: { of: GivenWeights; description: string };
 }
+
+/** The values of the weight of this name and shape. */
+export type GivenWeights = (name: string, shape: readonly number[]) => Float32Array;
 
 const EPSILON = 1e-6;
 
@@ -35,7 +38,7 @@ export function writePlainVit(options: PlainVitOptions = {}): Uint8Array {
   if (size % patch !== 0) throw new RangeError(`size ${size} is no multiple of patch ${patch}`);
   if (width % heads !== 0) throw new RangeError(`width ${width} is no multiple of heads ${heads}`);
   const tokens = (size / patch) ** 2 + 1;
-  const writer = new VitWriter(seed, width, heads, tokens, options.norm ?? 'fused', options.weights?.values);
+  const writer = new VitWriter(seed, width, heads, tokens, options.norm ?? 'fused', options.weights?.of);
   let state = writer.embed('pixel_values', patch);
   for (let block = 0; block < blocks; block++) state = writer.block(state, `block${block}`);
   const normed = writer.layerNorm(state, 'norm');
@@ -70,7 +73,7 @@ class VitWriter {
     private readonly heads: number,
     readonly tokens: number,
     private readonly norm: 'fused' | 'decomposed',
-    private readonly given: ReadonlyMap<string, Float32Array> | undefined,
+    private readonly given: GivenWeights | undefined,
   ) {
     this.random = nearlyNormal(seed);
   }
@@ -169,9 +172,10 @@ class VitWriter {
   private weights(name: string, shape: number[], deviation: number, mean = 0): string {
     const length = shape.reduce((product, dim) => product * dim, 1);
     const values = this.given
-      ? this.given.get(name)
+      ? this.given(name, shape)
       : Float32Array.from({ length }, () => mean + deviation * this.random());
-    if (values?.length !== length) throw new RangeError(`weight "${name}" of ${length} values was not given`);
+    if (values.length !== length)
+      throw new RangeError(`weight "${name}" was given ${values.length} values of ${length}`);
     this.initializers.push(floatTensor(name, shape, values));
     return name;
   }

@@ -3,13 +3,17 @@ import { readFile, stat } from 'node:fs/promises';
 import { basename, resolve } from 'node:path';
 import * as catalogue from '../backbone/catalogue.ts';
 import type { AddBackboneOptions, Backbone, BackboneDescription, DamagedBackbone } from '../backbone/catalogue.ts';
+import { aboutEmbedded, EMBEDDED_BACKBONE, embeddedFile, readEmbedded } from '../backbone/embedded.ts';
 import { inspectModel } from '../backbone/measure.ts';
 import { choosePreprocessing } from '../backbone/preprocessing.ts';
 import { parseModel } from '../backbone/read-model.ts';
 import { Failure } from '../base/failure.ts';
+import type { ModelProto } from '../engine/onnx/onnx_pb.ts';
 import { errorCode } from '../workspace/atomic.ts';
 import { isSafeName } from '../workspace/names.ts';
 import type { Workspace } from '../workspace/workspace.ts';
+
+export { EMBEDDED_BACKBONE };
 
 export interface AddBackboneRequest extends AddBackboneOptions {
   file: string;
@@ -23,18 +27,30 @@ export async function addBackbone(
   return catalogue.describeBackbone(await catalogue.addBackbone(workspace, file, options));
 }
 
-/** The backbones of the workspace, and apart from them those that are damaged. */
+/** The backbones of the workspace and the embedded one, and apart from them those that are damaged. */
 export async function listBackbones(
   workspace: Workspace,
 ): Promise<{ backbones: BackboneDescription[]; damaged: DamagedBackbone[] }> {
   const { backbones, damaged } = await catalogue.surveyBackbones(workspace);
-  return { backbones: backbones.map(catalogue.describeBackbone), damaged };
+  const described = backbones.map(catalogue.describeBackbone);
+  const taken = [...backbones, ...damaged].some(({ name }) => name === EMBEDDED_BACKBONE);
+  return { backbones: taken ? described : [...described, await describeEmbedded(await readEmbedded())], damaged };
 }
 
-/** What a backbone of the workspace is, or what a file would be as one; nothing is added. */
-export async function inspectBackbone(workspace: Workspace, nameOrPath: string): Promise<BackboneDescription> {
-  if (await hasBackbone(workspace, nameOrPath))
-    return catalogue.describeBackbone(await catalogue.loadBackbone(workspace, nameOrPath));
+/** A backbone, and what the embedded one was made from. */
+export type InspectedBackbone = BackboneDescription & { about?: string };
+
+/** What a backbone of the workspace is, the embedded one, or what a file would be as one; nothing is added. */
+export async function inspectBackbone(workspace: Workspace, nameOrPath: string): Promise<InspectedBackbone> {
+  if (await hasBackbone(workspace, nameOrPath)) {
+    const backbone = await catalogue.loadBackbone(workspace, nameOrPath);
+    const about = nameOrPath === EMBEDDED_BACKBONE && aboutEmbedded(await catalogue.readModel(backbone));
+    return { ...catalogue.describeBackbone(backbone), ...(about ? { about } : {}) };
+  }
+  if (nameOrPath === EMBEDDED_BACKBONE) {
+    const model = await readEmbedded();
+    return { ...(await describeEmbedded(model)), about: aboutEmbedded(model) };
+  }
   const modelPath = resolve(nameOrPath);
   const bytes = await readFile(modelPath).catch((error: unknown) => {
     if (errorCode(error) === 'ENOENT') throw neither(nameOrPath);
@@ -51,12 +67,15 @@ export async function inspectBackbone(workspace: Workspace, nameOrPath: string):
 }
 
 /**
- * The backbone of a name in the workspace, else of an ONNX file, which is added under its own name or found as the
- * entry that it was added as before.
+ * The backbone of a name in the workspace; else the embedded one, which is copied into it; else that of an ONNX file,
+ * which is added under its own name or found as the entry that it was added as before.
  * @throws Failure `unknown-backbone` where it is neither, `name-taken`, and those of the catalogue's `addBackbone`
  */
 export async function resolveBackbone(workspace: Workspace, nameOrPath: string): Promise<Backbone> {
   if (await hasBackbone(workspace, nameOrPath)) return catalogue.loadBackbone(workspace, nameOrPath);
+  if (nameOrPath === EMBEDDED_BACKBONE) {
+    return catalogue.addBackbone(workspace, embeddedFile(), { name: EMBEDDED_BACKBONE });
+  }
   const exists = await stat(nameOrPath).then(
     () => true,
     () => false,
@@ -72,6 +91,15 @@ export async function resolveBackbone(workspace: Workspace, nameOrPath: string):
       { cause: error },
     );
   }
+}
+
+/** The embedded backbone as it would be in the workspace. */
+async function describeEmbedded(model: ModelProto): Promise<BackboneDescription> {
+  const structure = await inspectModel(model);
+  const file = embeddedFile();
+  const preprocessing = choosePreprocessing(structure);
+  const entry = { name: EMBEDDED_BACKBONE, modelPath: file, source: file, sha256: '', structure, preprocessing };
+  return catalogue.describeBackbone(entry);
 }
 
 async function hasBackbone(workspace: Workspace, name: string): Promise<boolean> {

@@ -1,13 +1,12 @@
 /** The whole of the studio in one go: sample images, a small ViT, three methods, an export that is checked. */
 import { join } from 'node:path';
 import { exists } from '../base/exists.ts';
-import { writePlainVit } from '../backbone/plain-vit.ts';
+import { aboutEmbedded, EMBEDDED_BACKBONE, readEmbedded } from '../backbone/embedded.ts';
 import { writeOrientationSet } from '../data/sample/orientation.ts';
 import type { ExportResult } from '../export/export-run.ts';
 import { exportRun } from '../export/export-run.ts';
 import type { RunResult } from '../training/run-folder.ts';
 import type { Method } from '../training/settings.ts';
-import { writeFileAtomic } from '../workspace/atomic.ts';
 import type { Workspace } from '../workspace/workspace.ts';
 import { train } from './train.ts';
 import type { TrainOptions } from './train.ts';
@@ -29,12 +28,10 @@ const SHOWN: readonly Method[] = ['linear', 'miet', 'last'];
 
 /** Trains LAST, MIET and linear on generated images, and exports LAST. Generated files are kept for the next time. */
 export async function runDemo(workspace: Workspace, { onStep, ...options }: DemoListener = {}): Promise<Demo> {
-  const samples = join(workspace.root, 'samples');
-  const dataset = await sampleImages(samples, options);
-  const backbone = await sampleBackbone(samples);
-  onStep?.(
-    'The backbone of this demo is a small ViT with random weights: its features are worth what random ones are.',
-  );
+  const dataset = await sampleImages(join(workspace.root, 'samples'), options);
+  const backbone = EMBEDDED_BACKBONE;
+  const about = aboutEmbedded(await readEmbedded());
+  onStep?.(`The backbone is ${backbone}, a small ViT, ${about ?? 'of unknown origin'}.`);
   const trained = new Map<Method, RunResult>();
   for (const method of TRAINED) {
     options.signal?.throwIfAborted();
@@ -54,10 +51,4 @@ async function sampleImages(samples: string, options: TrainOptions): Promise<str
   // The list that is written last.
   if (!(await exists(join(folder, 'train800.txt')))) await writeOrientationSet(folder, {}, options);
   return folder;
-}
-
-async function sampleBackbone(samples: string): Promise<string> {
-  const file = join(samples, 'plain_vit_random.onnx');
-  if (!(await exists(file))) await writeFileAtomic(file, writePlainVit());
-  return file;
 }

@@ -4,6 +4,7 @@
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
 import { Failure } from '../../src-main/base/failure.ts';
+import { backboneTable, measureBackbones } from './backbone.ts';
 import { benches } from './benches.ts';
 import { log, runCommand, wholeNumber } from './command.ts';
 import { outcomeJson, outcomeText, runBench, type Bench, type Row } from './outcome.ts';
@@ -13,16 +14,26 @@ import { rowsTable } from './table.ts';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { json: { type: 'boolean' }, repeats: { type: 'string' }, threads: { type: 'string' } },
+  options: {
+    json: { type: 'boolean' },
+    repeats: { type: 'string' },
+    threads: { type: 'string' },
+    sets: { type: 'string' },
+    features: { type: 'string' },
+  },
 });
 
 await runCommand(values.json, async () => {
   const name = positionals[0] ?? '';
   const threads = wholeNumber('--threads', values.threads ?? String(Math.min(2, availableParallelism())));
   if (name === 'table') return table(threads);
+  if (name === 'backbone') return backbones();
   const make = Object.hasOwn(benches, name) ? benches[name] : undefined;
   if (!make)
-    throw new Failure('usage', `There is no bench '${name}'; there are: ${Object.keys(benches).join(', ')}, table.`);
+    throw new Failure(
+      'usage',
+      `There is no bench '${name}'; there are: ${Object.keys(benches).join(', ')}, backbone, table.`,
+    );
   const bench = make(threads);
   const outcome = await run(name, bench, threads);
   console.log(outcomeText(bench, outcome));
@@ -32,6 +43,16 @@ await runCommand(values.json, async () => {
 function run(name: string, bench: Bench, threads: number) {
   log(`${name}: ${bench.about}; ${threads} threads, Node ${process.version}`);
   return runBench(bench, wholeNumber('--repeats', values.repeats ?? String(bench.repeats)), log);
+}
+
+/** Top-1 by set and features; --sets and --features name those wanted. */
+async function backbones(): Promise<void> {
+  const scores = await measureBackbones(log, {
+    sets: values.sets?.split(','),
+    backbones: values.features?.split(','),
+  });
+  console.log(backboneTable(scores));
+  if (values.json) console.log(JSON.stringify({ name: 'backbone', sides: scores, ratio: {} }));
 }
 
 /** Every number that is to be reached, side by side with what is reached here. */

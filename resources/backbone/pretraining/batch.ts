@@ -36,9 +36,7 @@ export function drawBatch(batch: PictureBatch, size: number, first: number, seed
     const picture = drawPicture(first + place, seed);
     cutPatches(picture, batch.patches, place * PATCHES * PATCH_VALUES);
     ask(pictureTasks, picture.answers, share, batch.picture_labels, batch.picture_weights, place);
-    picture.patches.forEach((answers, patch) => {
-      ask(patchTasks, answers, share / PATCHES, batch.patch_labels, batch.patch_weights, place * PATCHES + patch);
-    });
+    askPatches(picture, share, batch, place * PATCHES);
   }
 }
 
@@ -54,6 +52,18 @@ function cutPatches({ pixels }: Picture, into: Float32Array, offset: number): vo
       }
     }
   }
+}
+
+/** A task's share is divided among the patches that it can be asked of. */
+function askPatches({ patches }: Picture, share: number, batch: PictureBatch, firstRow: number): void {
+  patchTasks.forEach(({ name, weight }, task) => {
+    const asked = patches.filter((answers) => answers[name] !== null).length;
+    patches.forEach((answers, patch) => {
+      const at = (firstRow + patch) * patchTasks.length + task;
+      batch.patch_labels[at] = answers[name] ?? 0;
+      batch.patch_weights[at] = answers[name] === null ? 0 : (weight * share) / asked;
+    });
+  });
 }
 
 function ask<Name extends string>(

@@ -14,18 +14,15 @@ export function pretrainedModel(
   { pictures }: { pictures: number },
 ): Uint8Array {
   const { size, patch, width, blocks, heads } = shape;
-  const weights = new Map(Object.entries(layout.views(parameters)));
-  weights.set('patch.weight', transposed(weights.get('patch.weight')!, 3 * patch * patch, width));
-  for (const norm of [...norms(blocks), 'norm']) {
-    weights.set(`${norm}.scale`, new Float32Array(width).fill(1));
-    weights.set(`${norm}.bias`, new Float32Array(width));
-  }
-  const description = `pretrained on ${pictures} generated pictures of shapes`;
-  return writePlainVit({ size, patch, width, blocks, heads, weights: { values: weights, description } });
-}
-
-function norms(blocks: number): string[] {
-  return Array.from({ length: blocks }, (_, block) => [`block${block}.norm1`, `block${block}.norm2`]).flat();
+  const trained = layout.views(parameters);
+  const description = `pretrained on ${pictures.toLocaleString('en')} generated pictures of shapes`;
+  const of = (name: string): Float32Array => {
+    if (/norm\d?\.scale$/.test(name)) return new Float32Array(width).fill(1);
+    if (/norm\d?\.bias$/.test(name)) return new Float32Array(width);
+    if (name === 'patch.weight') return transposed(trained[name]!, 3 * patch * patch, width);
+    return trained[name]!;
+  };
+  return writePlainVit({ size, patch, width, blocks, heads, weights: { of, description } });
 }
 
 /** [rows, columns] to [columns, rows]. */

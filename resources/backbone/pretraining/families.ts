@@ -266,7 +266,7 @@ const named: readonly Family[] = [
 
 const MADE_UP = 11;
 /** Families of each of the two made-up kinds. */
-const COUNT = 16;
+const COUNT = 8;
 
 /** Closed curves of a few random harmonics. */
 function blob(index: number): Family {

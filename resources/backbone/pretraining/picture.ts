@@ -6,7 +6,7 @@ import { coverage, hollowed, place, radial } from './outline.ts';
 import type { Outline } from './outline.ts';
 import { colourDistance, hueClass, patterns, randomColour, randomSurface } from './surfaces.ts';
 import type { Colour, Pattern, Surface } from './surfaces.ts';
-import { AXES, DIRECTIONS, MOST_OBJECTS, PLACES, SIZES } from './tasks.ts';
+import { AXES, BEARINGS, DIRECTIONS, MOST_OBJECTS, PLACES, SIZES } from './tasks.ts';
 import type { PatchTask, PictureTask } from './tasks.ts';
 import { weather } from './weather.ts';
 
@@ -45,8 +45,8 @@ const PURPOSE = 10;
 /** The picture with this number; number and seed alone decide it. */
 export function drawPicture(index: number, seed: number): Picture {
   const random = generatorFor(seed, PURPOSE, index);
-  // A third are without patterns, so that form is all there is to see.
-  const bare = uniform(random) < 0.33;
+  // Half are without patterns, so that form is all there is to see.
+  const bare = uniform(random) < 0.5;
   const groundColour = randomColour(random);
   const ground = randomSurface(random, bare ? 'plain' : pick(random, patterns), SIDE, groundColour);
   const { things, main } = scatter(random, bare, ground);
@@ -55,9 +55,14 @@ export function drawPicture(index: number, seed: number): Picture {
   paint(pixels, ground, undefined);
   if (ground.pattern === 'clutter') litter(random, pixels);
   const owners = new Int8Array(AREA).fill(-1);
+  const figure = new Float32Array(AREA);
   things.forEach((thing, number) => {
     paint(pixels, thing.surface, thing.covered);
-    for (let pixel = 0; pixel < AREA; pixel++) if (thing.covered[pixel]! > 0.5) owners[pixel] = number;
+    for (let pixel = 0; pixel < AREA; pixel++) {
+      const share = thing.covered[pixel]!;
+      if (share > 0.5) owners[pixel] = number;
+      if (share > figure[pixel]!) figure[pixel] = share;
+    }
   });
   const grey = !bare && weather(random, pixels, SIDE);
   for (let at = 0; at < pixels.length; at++) pixels[at] = Math.round(255 * Math.min(1, Math.max(0, pixels[at]!))) / 255;
@@ -81,8 +86,11 @@ export function drawPicture(index: number, seed: number): Picture {
       const thing = things[ownerOf(owners, patch)];
       const surface = (thing ?? { surface: ground }).surface;
       return {
-        shape: thing ? thing.family : families.length,
+        object: Number(thing !== undefined),
+        edge: edgeOf(figure, patch),
+        shape: thing ? thing.family : null,
         direction: thing ? orientationOf(thing).direction : null,
+        bearing: thing ? bearingOf(thing, patch) : null,
         hue: hueOf(surface),
         pattern: patterns.indexOf(surface.pattern),
       };
@@ -91,14 +99,14 @@ export function drawPicture(index: number, seed: number): Picture {
 }
 
 /** Radius of the main object in pixels. */
-const SMALLEST = 5.5;
-const LARGEST = 27;
+const SMALLEST = 6;
+const LARGEST = 28;
 
 /** The objects from back to front; at most one of the others may lie before the main one. */
 function scatter(random: RandomGenerator, bare: boolean, ground: Surface): { things: Thing[]; main: Thing } {
   const radius = SMALLEST * (LARGEST / SMALLEST) ** uniform(random);
   const main = randomThing(random, bare, ground, radius);
-  const others = uniform(random) < 0.4 ? 0 : 1 + Math.floor((MOST_OBJECTS - 1) * uniform(random));
+  const others = uniform(random) < 0.55 ? 0 : 1 + Math.floor((MOST_OBJECTS - 1) * uniform(random));
   const things = Array.from({ length: others }, () =>
     randomThing(random, bare, ground, Math.max(3.5, radius * (0.3 + 0.35 * uniform(random)))),
   );
@@ -124,7 +132,7 @@ function randomThing(random: RandomGenerator, bare: boolean, ground: Surface, ra
   const sin = Math.sin(angle);
   const placed = place(outline, { a: along * cos, b: -across * sin, c: along * sin, d: across * cos, x, y });
   let colour = randomColour(random);
-  while (colourDistance(colour, ground.first) < 0.35) colour = randomColour(random);
+  while (colourDistance(colour, ground.first) < 0.45) colour = randomColour(random);
   const pattern: Pattern = bare || uniform(random) < 0.35 ? 'plain' : pick(random, patterns.slice(0, -1));
   return {
     family: number,
@@ -148,10 +156,47 @@ function orientationOf({ family, angle }: Thing): { direction: number | null; ax
   };
 }
 
+/** First pixel of a patch. */
+function cornerOf(patch: number): number {
+  return Math.floor(patch / GRID) * PATCH * SIDE + (patch % GRID) * PATCH;
+}
+
+/** Where from the object's centre the patch lies, in eighths of a turn; null in the middle of it. */
+function bearingOf({ x, y, radius }: Thing, patch: number): number | null {
+  const dx = ((patch % GRID) + 0.5) * PATCH - x;
+  const dy = (Math.floor(patch / GRID) + 0.5) * PATCH - y;
+  if (Math.hypot(dx, dy) < 0.3 * radius) return null;
+  return Math.floor((Math.atan2(dy, dx) / (2 * Math.PI) + 1) * BEARINGS) % BEARINGS;
+}
+
+/**
+ * The course of the edge between objects and background through a patch, from the structure tensor of their coverage;
+ * null where there is none or where it turns.
+ */
+function edgeOf(figure: Float32Array, patch: number): number | null {
+  const corner = cornerOf(patch);
+  let xx = 0;
+  let yy = 0;
+  let xy = 0;
+  for (let row = 0; row < PATCH - 1; row++) {
+    for (let column = 0; column < PATCH - 1; column++) {
+      const at = corner + row * SIDE + column;
+      const dx = figure[at + 1]! - figure[at]!;
+      const dy = figure[at + SIDE]! - figure[at]!;
+      xx += dx * dx;
+      yy += dy * dy;
+      xy += dx * dy;
+    }
+  }
+  if (xx + yy < 1 || Math.hypot(xx - yy, 2 * xy) < 0.5 * (xx + yy)) return null;
+  const turn = Math.atan2(2 * xy, xx - yy) / (2 * Math.PI);
+  return Math.floor((turn + 1) * AXES) % AXES;
+}
+
 /** The object that has a quarter of the patch and more of it than any other; -1 for none. */
 function ownerOf(owners: Int8Array, patch: number): number {
   const counts = new Int32Array(MOST_OBJECTS);
-  const corner = Math.floor(patch / GRID) * PATCH * SIDE + (patch % GRID) * PATCH;
+  const corner = cornerOf(patch);
   for (let row = 0; row < PATCH; row++) {
     for (let column = 0; column < PATCH; column++) {
       const owner = owners[corner + row * SIDE + column]!;

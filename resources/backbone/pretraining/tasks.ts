@@ -12,11 +12,13 @@ export interface Task {
 /** Objects in a picture at most. */
 export const MOST_OBJECTS = 4;
 /** Directions are a full turn in this many parts, axes half a turn. */
-export const DIRECTIONS = 24;
-export const AXES = 12;
+export const DIRECTIONS = 12;
+export const AXES = 8;
 /** Parts of a picture's width and height that positions are told in. */
 export const PLACES = 8;
 export const SIZES = 6;
+/** Bearings from an object's centre to a patch of it. */
+export const BEARINGS = 8;
 
 /** Of the whole picture: its main object (the largest), how many there are, and what lies behind them. */
 export const pictureTasks = [
@@ -33,10 +35,16 @@ export const pictureTasks = [
   { name: 'ground', classes: patterns.length, weight: 0.5 },
 ] as const satisfies readonly Task[];
 
-/** Of what covers most of a patch: the family of the object there (the last class: none), its direction, its paint. */
+/**
+ * Of each patch: whether an object has a quarter of it; how an edge of objects runs through it; of the object there its
+ * family, its direction and where from its centre the patch lies; and the paint.
+ */
 export const patchTasks = [
-  { name: 'shape', classes: families.length + 1, weight: 1 },
+  { name: 'object', classes: 2, weight: 1 },
+  { name: 'edge', classes: AXES, weight: 0.5 },
+  { name: 'shape', classes: families.length, weight: 1 },
   { name: 'direction', classes: DIRECTIONS, weight: 1 },
+  { name: 'bearing', classes: BEARINGS, weight: 0.5 },
   { name: 'hue', classes: HUES, weight: 0.3 },
   { name: 'pattern', classes: patterns.length, weight: 0.3 },
 ] as const satisfies readonly Task[];

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { Option } from 'commander';
 import { z } from 'zod';
-import type { BackboneDescription, DamagedBackbone } from '../../studio/contract.ts';
+import type { BackboneDescription, DamagedBackbone, InspectedBackbone } from '../../studio/contract.ts';
 import { checkFlags, realNumber, threeNumbers, wholeNumber } from '../flags.ts';
 import { grouped, table } from '../format.ts';
 import type { Session } from '../session.ts';
@@ -41,11 +41,11 @@ export function addBackboneCommands(program: Command, session: Session): void {
 
   backbones
     .command('list')
-    .description('the backbones of the workspace')
+    .description('the backbones of the workspace, and the one that comes with the program')
     .action(async () => {
-      const { listBackbones } = await import('../../studio/backbones.ts');
+      const { EMBEDDED_BACKBONE, listBackbones } = await import('../../studio/backbones.ts');
       const found = await listBackbones(await session.workspace());
-      session.answer(found, found.backbones.length + found.damaged.length === 0 ? nothing : overview(found));
+      session.answer(found, overview(found, EMBEDDED_BACKBONE));
     });
 
   backbones
@@ -59,9 +59,10 @@ export function addBackboneCommands(program: Command, session: Session): void {
     });
 }
 
-const nothing = 'No backbones yet: add one with "sidetune backbones add FILE.onnx".';
-
-function overview({ backbones, damaged }: { backbones: BackboneDescription[]; damaged: DamagedBackbone[] }): string {
+function overview(
+  { backbones, damaged }: { backbones: BackboneDescription[]; damaged: DamagedBackbone[] },
+  embedded: string,
+): string {
   const rows = [
     ...backbones.map(({ name, blocks, width, tokens, parameters, preprocessing }) => [
       name,
@@ -73,12 +74,17 @@ function overview({ backbones, damaged }: { backbones: BackboneDescription[]; da
     ]),
     ...damaged.map(({ name }) => [name, '-', '-', '-', '-', 'damaged']),
   ];
-  const problems = damaged.map(({ name, message }) => `${name}: ${message}`);
-  return [table(['NAME', 'BLOCKS>', 'WIDTH>', 'TOKENS>', 'PARAMETERS>', 'IMAGES'], rows), ...problems].join('\n');
+  const hint = `${embedded} comes with the program, for trying things out: add a ViT that knows photographs with "sidetune backbones add FILE.onnx".`;
+  const alone = rows.length === 1 && backbones[0]?.name === embedded;
+  return [
+    table(['NAME', 'BLOCKS>', 'WIDTH>', 'TOKENS>', 'PARAMETERS>', 'IMAGES'], rows),
+    ...damaged.map(({ name, message }) => `${name}: ${message}`),
+    ...(alone ? [hint] : []),
+  ].join('\n');
 }
 
-function describe(backbone: BackboneDescription): string {
-  const { name, blocks, width, tokens, prefix, heads, parameters, taps, preprocessing } = backbone;
+function describe(backbone: InspectedBackbone): string {
+  const { name, blocks, width, tokens, prefix, heads, parameters, taps, preprocessing, about } = backbone;
   const { mean, std, fit, cropPct, interpolation } = preprocessing;
   return [
     name,
@@ -90,5 +96,6 @@ function describe(backbone: BackboneDescription): string {
     `  images       ${preprocessing.width} x ${preprocessing.height}, ${fit === 'crop' ? `crop ${cropPct}` : fit}, ${interpolation}`,
     `  channels     mean ${mean.join(', ')}; std ${std.join(', ')}`,
     `  taps         ${taps.join('\n               ')}`,
+    ...(about === undefined ? [] : [`  made         ${about}`]),
   ].join('\n');
 }

@@ -16,7 +16,7 @@ export function addDemoCommand(program: Command, session: Session): void {
       });
       const words = [
         methodTable(demo.runs),
-        'The backbone has random weights: the figures show what side-tuning adds, not what a pretrained ViT reaches.',
+        'The backbone has seen generated shapes and no photograph: for images of yours, add a ViT that was pretrained on photographs.',
         describeExport(demo.export),
       ];
       session.answer(demo, words.join('\n\n'));

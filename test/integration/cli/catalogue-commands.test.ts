@@ -88,8 +88,11 @@ describe('backbones', () => {
       preprocessing: { fit: 'crop', cropPct: 0.9, mean: [0.4, 0.5, 0.6], interpolation: 'bilinear', width: 16 },
     });
     expect((await cli('backbones', 'inspect', 'small', '--json')).json).toEqual(added.json);
-    expect((await cli('backbones', 'list', '--json')).json).toEqual({ backbones: [added.json], damaged: [] });
+    const embedded = expect.objectContaining({ name: 'shapes-vit-64', blocks: 6 }) as unknown;
+    expect((await cli('backbones', 'list', '--json')).json).toEqual({ backbones: [added.json, embedded], damaged: [] });
     expect((await cli('backbones', 'inspect', 'small')).stdout).toMatch(/tokens +17, 1 of them prefix tokens/);
+    const own = await cli('backbones', 'inspect', 'shapes-vit-64');
+    expect(own.stdout).toMatch(/tokens +65, 1 of them.*made +pretrained on [\d,]+ generated pictures/s);
     const file = await cli('backbones', 'inspect', vit, '--json');
     expect(file.json).toMatchObject({ name: 'small vit', blocks: 2 });
     expect(await readdir(join(workspace, 'backbones'))).toEqual(['small']);
@@ -102,7 +105,8 @@ describe('backbones', () => {
     const { code, json, stderr } = await cli('backbones', 'list', '--json');
     expect(code, stderr).toBe(0);
     const damaged = { name: 'broken', message: expect.stringContaining('is damaged') as string };
-    expect(json).toEqual({ backbones: [expect.objectContaining({ name: 'small' })], damaged: [damaged] });
+    const whole = ['small', 'shapes-vit-64'].map((name) => expect.objectContaining({ name }) as unknown);
+    expect(json).toEqual({ backbones: whole, damaged: [damaged] });
     const words = (await cli('backbones', 'list')).stdout;
     expect(words).toMatch(/^broken +- +- +- +- +damaged$/m);
     expect(words).toMatch(/^broken: .*is damaged/m);

@@ -199,13 +199,15 @@ describe('demo', () => {
     // Smaller samples than its own, where it looks for those that it has made before.
     const samples = join(base, 'demo', 'samples');
     await writeOrientationSet(join(samples, 'orientation'), { train: 16, val: 16, test: 0, size: 24 });
-    await writeFile(join(samples, 'plain_vit_random.onnx'), smallVit());
     const ended = await runCli(['--workspace', join(base, 'demo'), 'demo', '--json']);
     expect(ended.code, ended.stderr).toBe(0);
     const { runs, export: exported } = demoAnswer.parse(ended.json);
     expect(runs.map(({ method }) => method)).toEqual(['linear', 'miet', 'last']);
     expect(runs.map(({ seconds }) => seconds.extract > 0)).toEqual([false, false, true]);
     expect(exported.run).toBe(runs[2]!.run);
-    expect(ended.stderr).toContain('a small ViT with random weights: its features are worth what random ones are.');
+    expect(ended.stderr).toMatch(
+      /shapes-vit-64, a small ViT, pretrained on [\d,]+ generated pictures of shapes; .* never seen a photograph/,
+    );
+    expect(runs.map(({ backbone }) => backbone)).toEqual(Array(3).fill('shapes-vit-64'));
   });
 });
