@@ -8,10 +8,12 @@ export interface SentTensor {
 }
 
 export type SessionRequest =
-  | { id: number; kind: 'open'; model: Uint8Array; threads: number }
-  | { id: number; kind: 'run'; session: number; feeds: Record<string, SentTensor> }
-  | { id: number; kind: 'close'; session: number };
+  | { kind: 'open'; model: Uint8Array; threads: number }
+  | { kind: 'run'; session: number; feeds: Record<string, SentTensor> }
+  | { kind: 'close'; session: number };
 
-export type SessionReply =
-  | { id: number; kind: 'done'; session?: number; outputs?: Record<string, SentTensor> }
-  | { id: number; kind: 'failed'; message: string };
+/** The number of the session that was opened, or the outputs of a run. */
+export interface SessionAnswer {
+  session?: number;
+  outputs?: Record<string, SentTensor>;
+}

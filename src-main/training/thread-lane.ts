@@ -1,53 +1,42 @@
-import type { Worker } from 'node:worker_threads';
-import { Failure } from '../base/failure.ts';
+import { AskedThread } from '../base/asked-thread.ts';
 import { startThread } from '../base/start-thread.ts';
 import type { LoweredProgram } from '../engine/session.ts';
 import type { FeatureSet } from '../features/feature-set.ts';
 import type { FeatureNeeds } from '../features/feature-source.ts';
 import type { GradientLane, GradientSum, MicroBatch } from './gradient-lane.ts';
 
+/** What a lane is opened with: a lowered `gradientProgram`, and the features that it reads for itself. */
+export interface LaneOptions {
+  program: LoweredProgram;
+  features: FeatureSet;
+  needs: FeatureNeeds;
+  /** Elements of the parameter vector. */
+  size: number;
+  microBatch: number;
+}
+
 export type LaneRequest =
-  | {
-      kind: 'open';
-      program: LoweredProgram;
-      features: FeatureSet;
-      needs: FeatureNeeds;
-      size: number;
-      microBatch: number;
-    }
+  | ({ kind: 'open' } & LaneOptions)
   | { kind: 'run'; parameters: Float32Array; parts: readonly MicroBatch[]; upcoming: Int32Array | undefined }
   | { kind: 'close' };
-
-export type LaneReply = { kind: 'done'; sum?: GradientSum } | { kind: 'failed'; message: string; code?: string };
 
 /**
  * A lane on a thread of its own. Two threads with one micro-batch each beat one operator spread over two threads: most
  * of a step's operators are too small to be worth dividing.
  */
 export class ThreadLane implements GradientLane {
-  private waiting:
-    { resolve: (reply: Extract<LaneReply, { kind: 'done' }>) => void; reject: (error: Error) => void } | undefined;
+  private constructor(private readonly thread: AskedThread<LaneRequest, GradientSum | undefined>) {}
 
-  private ended: Error | undefined;
-
-  private constructor(private readonly worker: Worker) {
-    worker.on('message', (reply: LaneReply) => {
-      const { waiting } = this;
-      this.waiting = undefined;
-      if (reply.kind === 'done') waiting?.resolve(reply);
-      else waiting?.reject(reply.code ? new Failure(reply.code, reply.message) : new Error(reply.message));
-    });
-    worker.on('error', (error) => this.fail(error));
-    worker.on('exit', () => this.fail(new Error('A training thread ended.')));
-  }
-
-  static async open(request: Omit<Extract<LaneRequest, { kind: 'open' }>, 'kind'>): Promise<ThreadLane> {
-    const lane = new ThreadLane(startThread('./lane-thread', import.meta.url));
+  static async open(options: LaneOptions): Promise<ThreadLane> {
+    const thread = new AskedThread<LaneRequest, GradientSum | undefined>(
+      startThread('./lane-thread', import.meta.url),
+      'training',
+    );
     try {
-      await lane.ask({ kind: 'open', ...request });
-      return lane;
+      await thread.ask({ kind: 'open', ...options });
+      return new ThreadLane(thread);
     } catch (error) {
-      await lane.worker.terminate();
+      await thread.close();
       throw error;
     }
   }
@@ -57,25 +46,11 @@ export class ThreadLane implements GradientLane {
     parts: readonly MicroBatch[],
     upcoming: Int32Array | undefined,
   ): Promise<GradientSum> {
-    return (await this.ask({ kind: 'run', parameters, parts, upcoming })).sum!;
+    return (await this.thread.ask({ kind: 'run', parameters, parts, upcoming }))!;
   }
 
   async close(): Promise<void> {
-    await this.ask({ kind: 'close' }).catch(() => undefined);
-    await this.worker.terminate();
-  }
-
-  private ask(request: LaneRequest): Promise<Extract<LaneReply, { kind: 'done' }>> {
-    if (this.ended) return Promise.reject(this.ended);
-    return new Promise((resolve, reject) => {
-      this.waiting = { resolve, reject };
-      this.worker.postMessage(request);
-    });
-  }
-
-  private fail(error: Error): void {
-    this.ended ??= error;
-    this.waiting?.reject(error);
-    this.waiting = undefined;
+    await this.thread.ask({ kind: 'close' }).catch(() => undefined);
+    await this.thread.close();
   }
 }

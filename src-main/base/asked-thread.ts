@@ -1,0 +1,82 @@
+import { parentPort, type Worker } from 'node:worker_threads';
+import { Failure } from './failure.ts';
+
+interface Asked<Request> {
+  id: number;
+  request: Request;
+}
+
+type Reply<Answer> =
+  { id: number; kind: 'done'; answer: Answer } | { id: number; kind: 'failed'; message: string; code?: string };
+
+interface Waiting<Answer> {
+  resolve: (answer: Answer) => void;
+  reject: (error: Error) => void;
+}
+
+/** A thread that is asked things, and behind which `answerRequests` runs; what crosses over is structured-cloned. */
+export class AskedThread<Request, Answer> {
+  private readonly waiting = new Map<number, Waiting<Answer>>();
+  private nextId = 1;
+  private ended: Error | undefined;
+
+  /** @param name what errors call the thread */
+  constructor(
+    private readonly worker: Worker,
+    name: string,
+  ) {
+    worker.on('message', (reply: Reply<Answer>) => {
+      const waiting = this.waiting.get(reply.id);
+      this.waiting.delete(reply.id);
+      if (reply.kind === 'done') waiting?.resolve(reply.answer);
+      else waiting?.reject(reply.code ? new Failure(reply.code, reply.message) : new Error(reply.message));
+    });
+    worker.on('error', (error) => this.fail(error));
+    worker.on('exit', () => this.fail(new Error(`The ${name} thread ended.`)));
+  }
+
+  /** @throws the Failure or Error that the thread met with, or that it ended */
+  ask(request: Request): Promise<Answer> {
+    if (this.ended) return Promise.reject(this.ended);
+    const id = this.nextId++;
+    return new Promise((resolve, reject) => {
+      this.waiting.set(id, { resolve, reject });
+      this.worker.postMessage({ id, request } satisfies Asked<Request>);
+    });
+  }
+
+  /** Ends the thread; what is still asked fails. */
+  async close(): Promise<void> {
+    await this.worker.terminate();
+  }
+
+  private fail(error: Error): void {
+    this.ended ??= error;
+    for (const { reject } of this.waiting.values()) reject(error);
+    this.waiting.clear();
+  }
+}
+
+/**
+ * Called on the thread itself: answers what it is asked, one request at a time, in order.
+ * @param answer takes the requests of the `AskedThread` on the other side, whatever they are
+ */
+export function answerRequests(answer: (request: never) => Promise<unknown>): void {
+  const port = parentPort;
+  if (!port) throw new Error('This file is the entry of a worker thread.');
+  let queue = Promise.resolve();
+  port.on('message', ({ id, request }: Asked<never>) => {
+    queue = queue.then(async () => {
+      const reply = await answer(request).then(
+        (given): Reply<unknown> => ({ id, kind: 'done', answer: given }),
+        (error: unknown): Reply<unknown> => ({ id, kind: 'failed', ...inWords(error) }),
+      );
+      port.postMessage(reply);
+    });
+  });
+}
+
+function inWords(error: unknown): { message: string; code?: string } {
+  const message = error instanceof Error ? error.message : String(error);
+  return error instanceof Failure ? { message, code: error.code } : { message };
+}
