@@ -1,0 +1,84 @@
+/** What the workspace holds, as last heard: datasets, backbones, runs and jobs, kept fresh by the studio's events. */
+import { SvelteMap } from 'svelte/reactivity';
+import type { ReplyOf } from '../../src-main/studio/service/calls.ts';
+import type { Job, StudioEvent } from '../../src-main/studio/service/events.ts';
+import { connection, studio } from './studio.svelte.ts';
+import { attempt } from './toasts.svelte.ts';
+
+type EpochEvent = Extract<StudioEvent, { type: 'epoch' }>;
+export type PaceEvent = Extract<StudioEvent, { type: 'pace' }>;
+
+class Library {
+  datasets = $state.raw<ReplyOf<'datasets.list'> | null>(null);
+  backbones = $state.raw<ReplyOf<'backbones.list'> | null>(null);
+  runs = $state.raw<ReplyOf<'runs.list'> | null>(null);
+  readonly jobs = new SvelteMap<string, Job>();
+  private readonly epochListeners = new Set<(event: EpochEvent) => void>();
+  private readonly paceListeners = new Set<(event: PaceEvent) => void>();
+
+  constructor() {
+    studio.subscribe((event) => this.hear(event));
+    connection.onReturn(() => void this.refresh());
+    void this.refresh();
+  }
+
+  /** Jobs that run or wait, then those that can be resumed. */
+  get openJobs(): Job[] {
+    const order = ['running', 'waiting', 'paused', 'interrupted'];
+    return [...this.jobs.values()]
+      .filter(({ state }) => order.includes(state))
+      .sort((a, b) => order.indexOf(a.state) - order.indexOf(b.state));
+  }
+
+  /** The job that trains a run, if one does. */
+  jobOf(run: string): Job | undefined {
+    return [...this.jobs.values()].findLast((job) => job.kind === 'train' && job.run === run);
+  }
+
+  async refresh(): Promise<void> {
+    await attempt(async () => {
+      const jobs = await studio.call('jobs.list', {});
+      this.jobs.clear();
+      for (const job of jobs) this.jobs.set(job.id, job);
+      await Promise.all([this.read('datasets'), this.read('backbones'), this.read('runs')]);
+    });
+  }
+
+  onEpoch(listener: (event: EpochEvent) => void): () => void {
+    this.epochListeners.add(listener);
+    return () => this.epochListeners.delete(listener);
+  }
+
+  onPace(listener: (event: PaceEvent) => void): () => void {
+    this.paceListeners.add(listener);
+    return () => this.paceListeners.delete(listener);
+  }
+
+  private hear(event: StudioEvent): void {
+    switch (event.type) {
+      case 'job':
+        this.jobs.set(event.job.id, event.job);
+        break;
+      case 'job-gone':
+        this.jobs.delete(event.id);
+        break;
+      case 'epoch':
+        for (const listener of this.epochListeners) listener(event);
+        break;
+      case 'pace':
+        for (const listener of this.paceListeners) listener(event);
+        break;
+      case 'changed':
+        void attempt(() => this.read(event.what));
+        break;
+    }
+  }
+
+  private async read(what: 'datasets' | 'backbones' | 'runs'): Promise<void> {
+    if (what === 'datasets') this.datasets = await studio.call('datasets.list', {});
+    else if (what === 'backbones') this.backbones = await studio.call('backbones.list', {});
+    else this.runs = await studio.call('runs.list', {});
+  }
+}
+
+export const library = new Library();
