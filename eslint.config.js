@@ -46,6 +46,13 @@ export default tseslint.config(
       parserOptions: { parser: tseslint.parser, extraFileExtensions: ['.svelte'], projectService: true },
       globals: globals.browser,
     },
+    rules: {
+      // The compiler and svelte-check see these, and types too.
+      'no-unused-vars': 'off',
+      'no-undef': 'off',
+      // What is never shown may be a plain Set.
+      'svelte/prefer-svelte-reactivity': 'off',
+    },
   },
   {
     files: ['src-renderer/**/*.ts'],

@@ -1,4 +1,5 @@
-// Compiles src-main into dist. `npm run build` runs this file; the launcher imports it and builds what is out of date.
+// Compiles src-main into dist, and src-renderer into dist/renderer. `npm run build` runs this file; the launcher imports
+// it and builds what is out of date.
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, statSync, utimesSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -86,9 +87,56 @@ export function buildIfStale() {
   build();
 }
 
+const renderer = path.join(root, 'src-renderer');
+const page = path.join(dist, 'renderer', 'index.html');
+
+/** Bundles the window with Vite into a folder of its own, which then takes the place of the old one. */
+export function buildRenderer() {
+  const vite = rendererCompiler();
+  if (vite === undefined) throw new Error('Vite is not installed here: run `npm ci` first.');
+  mkdirSync(dist, { recursive: true });
+  removeLeftovers();
+  const started = new Date();
+  const fresh = mkdtempSync(path.join(dist, '.build-'));
+  try {
+    const config = path.join(renderer, 'vite.config.ts');
+    const result = spawnSync(process.execPath, [vite, 'build', '--config', config, '--logLevel', 'error'], {
+      cwd: root,
+      encoding: 'utf8',
+      env: { ...process.env, SIDETUNE_RENDERER_OUT: fresh },
+    });
+    if (result.status !== 0)
+      throw new Error(`Vite refused the window's sources:\n${result.stdout}${result.stderr}`.trim());
+    utimesSync(path.join(fresh, 'index.html'), started, started);
+    rmSync(path.dirname(page), { recursive: true, force: true });
+    renameSync(fresh, path.dirname(page));
+  } finally {
+    rmSync(fresh, { recursive: true, force: true });
+  }
+}
+
+/** Vite's script; undefined where it is not installed (`npm ci --omit=dev`). */
+function rendererCompiler() {
+  try {
+    return path.join(path.dirname(createRequire(import.meta.url).resolve('vite/package.json')), 'bin', 'vite.js');
+  } catch {
+    return undefined;
+  }
+}
+
+/** Bundles the window when that is missing or older than its sources; without Vite, what there is has to do. */
+export function buildRendererIfStale() {
+  const last = existsSync(page) ? statSync(page).mtimeMs : -Infinity;
+  const changed = Math.max(...filesUnder(renderer).map((file) => statSync(path.join(renderer, file)).mtimeMs));
+  if (last >= changed || (rendererCompiler() === undefined && last > -Infinity)) return;
+  process.stderr.write('Building the studio window...\n');
+  buildRenderer();
+}
+
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   try {
     build();
+    buildRenderer();
   } catch (error) {
     process.stderr.write(`Sidetune could not be built: ${error.message}\n`);
     process.exitCode = 1;

@@ -8,8 +8,9 @@ const main = here('../../dist/cli/main.js');
 
 async function prepare() {
   if (existsSync(here('main.ts')) && existsSync(here('../../tsconfig.build.json'))) {
-    const { buildIfStale } = await import('./build.mjs');
+    const { buildIfStale, buildRendererIfStale } = await import('./build.mjs');
     buildIfStale();
+    if (process.argv.includes('serve')) buildRendererIfStale();
   } else if (!existsSync(main)) {
     throw new Error('this copy has neither a build (dist/) nor its sources (src-main/): install it again.');
   }

@@ -12,6 +12,9 @@ export interface Answer {
 /** The largest body of a call: settings and names are small. */
 const MOST_BODY_BYTES = 1 << 20;
 
+/** Longest side of a thumbnail in pixels: sharp on screens of twice the density. */
+const THUMBNAIL = 216;
+
 /** What is answered over HTTP: the way in, the studio's calls, and the window's files. */
 export class Routes {
   constructor(
@@ -30,6 +33,8 @@ export class Routes {
     if (request.method === 'POST' && pathname.startsWith('/call/'))
       return this.call(pathname.slice('/call/'.length), request);
     if (request.method !== 'GET') return words(405, 'This address can only be read.');
+    const picture = /^\/picture\/([^/]+)\/(\d{1,9})$/.exec(pathname);
+    if (picture) return this.picture(decodeURIComponent(picture[1]!), Number(picture[2]));
     const page = this.pages.get(pathname === '/' ? '/index.html' : pathname);
     return page ? { status: 200, ...page } : words(404, 'There is nothing at this address.');
   }
@@ -40,6 +45,13 @@ export class Routes {
     if (!isEqual(key, token)) return words(NO_TOKEN.status, NO_TOKEN.message);
     const cookie = `${cookieName(port)}=${token}; HttpOnly; SameSite=Strict; Path=/`;
     return { status: 303, headers: { 'set-cookie': cookie, location: '/', 'cache-control': 'no-store' }, body: '' };
+  }
+
+  private async picture(dataset: string, index: number): Promise<Answer> {
+    const body = await this.studio.thumbnail(dataset, index, THUMBNAIL);
+    if (!body) return words(404, 'There is no such picture.');
+    // The same place may hold another picture once the dataset has been imported again.
+    return { status: 200, headers: { 'content-type': 'image/jpeg', 'cache-control': 'private, max-age=60' }, body };
   }
 
   private async call(name: string, request: IncomingMessage): Promise<Answer> {

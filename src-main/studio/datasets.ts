@@ -6,8 +6,7 @@ import type { TaskOptions } from '../base/progress.ts';
 import type { Dataset, DatasetFormat, DatasetSummary } from '../data/dataset.ts';
 import { datasetSummary } from '../data/dataset.ts';
 import * as store from '../data/dataset-store.ts';
-import type { Decoder } from '../data/decode/decoder.ts';
-import { startDecoder } from '../data/decode/start-decoder.ts';
+import { LateDecoder } from '../data/decode/late-decoder.ts';
 import { importDataset } from '../data/import.ts';
 import type { ImportSettings } from '../data/import.ts';
 import { isSafeName } from '../workspace/names.ts';
@@ -100,28 +99,5 @@ async function importFolder(
     return await importDataset(workspace, path, settings, { ...options, decoder });
   } finally {
     await decoder.close();
-  }
-}
-
-/** Starts its process at the first picture: a folder that is known needs none. */
-class LateDecoder implements Decoder {
-  private started: Promise<Decoder> | undefined;
-
-  async decode(...job: Parameters<Decoder['decode']>): Promise<Uint8Array> {
-    return (await this.start()).decode(...job);
-  }
-
-  async check(...job: Parameters<Decoder['check']>): Promise<string> {
-    return (await this.start()).check(...job);
-  }
-
-  private start(): Promise<Decoder> {
-    this.started ??= startDecoder();
-    return this.started;
-  }
-
-  async close(): Promise<void> {
-    const decoder = await this.started?.catch(() => undefined);
-    await decoder?.close();
   }
 }

@@ -1,9 +1,6 @@
-import type { SplitName } from '../data/dataset.ts';
-import { loadDataset } from '../data/dataset-store.ts';
-import type { Workspace } from '../workspace/workspace.ts';
+import type { Dataset, SplitName } from '../data/dataset.ts';
 
 export interface ImageQuery {
-  name: string;
   split?: SplitName | undefined;
   /** Index of a class. */
   label?: number | undefined;
@@ -27,9 +24,8 @@ export interface ImagePage {
   images: ListedImage[];
 }
 
-/** The images of a dataset that fit a query, a page of them, in the dataset's order. @throws Failure `no-dataset` */
-export async function imagePage(workspace: Workspace, query: ImageQuery): Promise<ImagePage> {
-  const { images } = await loadDataset(workspace, query.name);
+/** The images of a dataset that fit a query, a page of them, in the dataset's order. */
+export function imagePage({ images }: Dataset, query: ImageQuery): ImagePage {
   const sought = query.search?.toLowerCase();
   const fitting: ListedImage[] = [];
   images.forEach(({ path, label, split }, index) => {

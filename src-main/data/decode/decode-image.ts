@@ -23,6 +23,15 @@ export async function decodeImage(image: ImageReference, target: DecodeTarget): 
   return resample(pixels, size, resized, target.interpolation, window);
 }
 
+/** A small picture of one, as JPEG; `longest` side in pixels. @throws Failure `image` */
+export async function thumbnailOf(image: ImageReference, longest: number): Promise<Uint8Array> {
+  const { pixels, size } = await decodeContent(image, await readContent(image));
+  return sharp(pixels, { raw: { ...size, channels: 3 } })
+    .resize(longest, longest, { fit: 'inside', withoutEnlargement: true })
+    .jpeg({ quality: 85 })
+    .toBuffer();
+}
+
 /** Decodes one picture for nothing but the hash of its content. @throws Failure `image` */
 export async function checkImage(image: ImageReference): Promise<string> {
   const content = await readContent(image);

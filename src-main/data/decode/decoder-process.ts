@@ -1,14 +1,15 @@
 import { Failure } from '../../base/failure.ts';
-import { checkImage, decodeImage } from './decode-image.ts';
+import { checkImage, decodeImage, thumbnailOf } from './decode-image.ts';
 import { requestSchema } from './messages.ts';
 import type { DecodeReply } from './messages.ts';
 
 /* The decoder's own process: a request in, a reply out, several in flight. Image libraries may crash; this may die. */
 
 async function answer(message: unknown): Promise<void> {
-  const { id, image, target } = requestSchema.parse(message);
+  const { id, image, target, thumbnail } = requestSchema.parse(message);
   try {
     if (target) reply({ id, pixels: await decodeImage(image, target) });
+    else if (thumbnail) reply({ id, jpeg: await thumbnailOf(image, thumbnail) });
     else reply({ id, sha256: await checkImage(image) });
   } catch (error) {
     if (!(error instanceof Failure)) throw error;

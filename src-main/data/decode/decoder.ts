@@ -22,6 +22,13 @@ export interface Decoder {
    */
   decode(image: ImageReference, target: DecodeTarget): Promise<Uint8Array>;
   /**
+   * A small picture of the whole, as a viewer shows it; never larger than the picture itself.
+   * @param longest side in pixels
+   * @returns JPEG
+   * @throws Failure as `decode`
+   */
+  thumbnail(image: ImageReference, longest: number): Promise<Uint8Array>;
+  /**
    * Decodes a picture to see that it can be.
    * @returns the hash of its content; see `hashContent`
    * @throws Failure as `decode`

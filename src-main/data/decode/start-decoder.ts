@@ -7,7 +7,7 @@ import { Failure } from '../../base/failure.ts';
 import { unreadableImage, type ImageReference } from '../image-reference.ts';
 import type { DecodeTarget, Decoder } from './decoder.ts';
 import { replySchema } from './messages.ts';
-import type { DecodeReply } from './messages.ts';
+import type { DecodeReply, DecodeRequest } from './messages.ts';
 
 const extension = import.meta.url.endsWith('.ts') ? '.ts' : '.js';
 const entry = new URL(`./decoder-process${extension}`, import.meta.url);
@@ -19,11 +19,13 @@ export interface DecoderOptions {
   entry?: URL;
 }
 
+/** Neither, where the picture is only checked. */
+type Wanted = Pick<DecodeRequest, 'target' | 'thumbnail'>;
+
 interface Job {
   id: number;
   image: ImageReference;
-  /** Undefined where the picture is only checked. */
-  target: DecodeTarget | undefined;
+  what: Wanted;
   /** How many processes have died with this picture in flight. */
   deaths: number;
   resolve: (reply: GoodReply) => void;
@@ -60,24 +62,30 @@ class ProcessDecoder implements Decoder {
   ) {}
 
   async decode(image: ImageReference, target: DecodeTarget): Promise<Uint8Array> {
-    const reply = await this.ask(image, target);
+    const reply = await this.ask(image, { target });
     if (!('pixels' in reply)) throw new Error('the decoder answered another question');
     return reply.pixels;
   }
 
+  async thumbnail(image: ImageReference, longest: number): Promise<Uint8Array> {
+    const reply = await this.ask(image, { thumbnail: longest });
+    if (!('jpeg' in reply)) throw new Error('the decoder answered another question');
+    return reply.jpeg;
+  }
+
   async check(image: ImageReference): Promise<string> {
-    const reply = await this.ask(image);
+    const reply = await this.ask(image, {});
     if (!('sha256' in reply)) throw new Error('the decoder answered another question');
     return reply.sha256;
   }
 
-  private ask(image: ImageReference, target?: DecodeTarget): Promise<GoodReply> {
+  private ask(image: ImageReference, what: Wanted): Promise<GoodReply> {
     return new Promise((resolve, reject) => {
       if (this.closed) {
         reject(closedFailure());
         return;
       }
-      this.waiting.push({ id: this.nextId++, image, target, deaths: 0, resolve, reject });
+      this.waiting.push({ id: this.nextId++, image, what, deaths: 0, resolve, reject });
       this.pump();
     });
   }
@@ -152,10 +160,10 @@ class ProcessDecoder implements Decoder {
   }
 
   private send(job: Job): void {
-    const { id, image, target } = job;
+    const { id, image, what } = job;
     this.inFlight.set(id, job);
     // A process that died meanwhile reports `exit`, and what is in flight is tried again.
-    this.child?.send({ id, image, target }, () => undefined);
+    this.child?.send({ id, image, ...what }, () => undefined);
   }
 
   private recover(): void {

@@ -3,6 +3,7 @@ import * as datasets from '../datasets.ts';
 import { describeMachine, diagnose } from '../doctor.ts';
 import { listFolder } from '../folders.ts';
 import { imagePage } from '../image-pages.ts';
+import type { LoadedDatasets } from '../loaded-datasets.ts';
 import * as runs from '../runs.ts';
 import type { Workspace } from '../../workspace/workspace.ts';
 import type { CallName, CheckedRequestOf, ReplyOf } from './calls.ts';
@@ -14,7 +15,12 @@ export type Handlers = {
 };
 
 /** What answers each call: a short one at once, a long one by a job that it queues. */
-export function handlersOf(workspace: Workspace, jobs: Jobs, tell: (event: StudioEvent) => void): Handlers {
+export function handlersOf(
+  workspace: Workspace,
+  jobs: Jobs,
+  loaded: LoadedDatasets,
+  tell: (event: StudioEvent) => void,
+): Handlers {
   const changed = (what: 'datasets' | 'backbones' | 'runs') => tell({ type: 'changed', what });
   return {
     'machine.show': () => describeMachine(workspace),
@@ -24,7 +30,7 @@ export function handlersOf(workspace: Workspace, jobs: Jobs, tell: (event: Studi
     'datasets.list': () => datasets.listDatasets(workspace),
     'datasets.add': async (request) => jobs.add('import', request.path, request),
     'datasets.show': ({ name }) => datasets.showDataset(workspace, name),
-    'datasets.images': (query) => imagePage(workspace, query),
+    'datasets.images': async ({ name, ...query }) => imagePage(await loaded.get(name), query),
     'datasets.remove': async ({ name }) => {
       await datasets.removeDataset(workspace, name);
       changed('datasets');

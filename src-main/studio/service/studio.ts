@@ -9,6 +9,8 @@ import { calls, type CallName, type CheckedRequestOf, type ReplyOf } from './cal
 import type { Answered, Listener } from './client.ts';
 import type { StudioError, StudioEvent } from './events.ts';
 import { handlersOf, type Handlers } from './handlers.ts';
+import { LoadedDatasets } from '../loaded-datasets.ts';
+import { Pictures } from '../pictures.ts';
 import { Jobs } from './jobs.ts';
 import { performerOf } from './perform.ts';
 
@@ -16,6 +18,7 @@ export class Studio {
   private readonly listeners = new Set<Listener>();
   private handlers!: Handlers;
   private jobs!: Jobs;
+  private pictures!: Pictures;
 
   private constructor(
     readonly workspace: Workspace,
@@ -41,7 +44,9 @@ export class Studio {
       (job) => tell({ type: 'job', job }),
       (error) => studio.describeError('job', error),
     );
-    studio.handlers = handlersOf(workspace, studio.jobs, tell);
+    const loaded = new LoadedDatasets(workspace);
+    studio.pictures = new Pictures(loaded);
+    studio.handlers = handlersOf(workspace, studio.jobs, loaded, tell);
     return studio;
   }
 
@@ -55,6 +60,11 @@ export class Studio {
     }
   }
 
+  /** A small picture of a dataset's image, as JPEG; undefined where there is none to be had. */
+  thumbnail(dataset: string, index: number, longest: number): Promise<Uint8Array | undefined> {
+    return this.pictures.thumbnail(dataset, index, longest).catch(() => undefined);
+  }
+
   /** @returns how to stop listening */
   subscribe(listener: Listener): () => void {
     this.listeners.add(listener);
@@ -64,6 +74,7 @@ export class Studio {
   /** Stops what runs, so that it can be resumed, and gives the workspace back. */
   async close(): Promise<void> {
     await this.jobs.close();
+    await this.pictures.close();
     await this.release();
   }
 
