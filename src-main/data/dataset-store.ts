@@ -7,7 +7,7 @@ import { errorCode, readJsonLines, temporaryName, writeFileAtomic } from '../wor
 import { parseSealed, sealed } from '../workspace/record.ts';
 import { sweepTemporaries } from '../workspace/sweep.ts';
 import type { Workspace } from '../workspace/workspace.ts';
-import { countSplits, datasetFormatSchema, datasetImageSchema, problemSchema, splitNames } from './dataset.ts';
+import { countSplits, datasetFormatSchema, datasetImageSchema, pathOf, problemSchema, splitNames } from './dataset.ts';
 import type { Dataset, DatasetSummary } from './dataset.ts';
 
 /*
@@ -21,6 +21,7 @@ const recordSchema = z.object({
   version: z.literal(1),
   name: z.string(),
   source: z.string(),
+  file: z.string().optional(),
   format: datasetFormatSchema,
   classes: z.array(z.string()),
   images: z.int().nonnegative(),
@@ -71,9 +72,9 @@ function hashOf(list: string | Uint8Array): string {
   return createHash('sha256').update(list).digest('hex').slice(0, 16);
 }
 
-/** The source folder of a dataset, or undefined where there is none of that name. */
+/** What was imported as a dataset, a folder or a file, or undefined where there is none of that name. */
 export async function datasetSource(workspace: Workspace, name: string): Promise<string | undefined> {
-  return (await hasDataset(workspace, name)) ? (await readRecord(workspace, name)).source : undefined;
+  return (await hasDataset(workspace, name)) ? pathOf(await readRecord(workspace, name)) : undefined;
 }
 
 /** Whether the workspace has a dataset of this name. */

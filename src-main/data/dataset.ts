@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { z } from 'zod';
 import { imageReferenceSchema, type ImageReference } from './image-reference.ts';
 
@@ -10,7 +10,7 @@ export type SplitName = (typeof splitNames)[number];
 export const problemSchema = z.object({ kind: z.string(), path: z.string(), message: z.string() });
 export type Problem = z.infer<typeof problemSchema>;
 
-export const datasetFormatSchema = z.enum(['folder', 'lists']);
+export const datasetFormatSchema = z.enum(['folder', 'lists', 'csv', 'parquet', 'idx']);
 export type DatasetFormat = z.infer<typeof datasetFormatSchema>;
 
 export const datasetImageSchema = z.object({
@@ -27,11 +27,13 @@ export const datasetImageSchema = z.object({
 });
 export type DatasetImage = z.infer<typeof datasetImageSchema>;
 
-/** Labelled images that lie in a folder of the user's; single label, read-only. */
+/** Labelled images that lie where the user keeps them; single label, read-only. */
 export interface Dataset {
   name: string;
-  /** Absolute path of the folder that was imported. */
+  /** Absolute path of the folder that was imported, or that the file lies in that was. */
   source: string;
+  /** Name of the one file in it that was imported; absent where it was the folder. */
+  file?: string;
   format: DatasetFormat;
   /** Class names; an image's label is an index into them. */
   classes: string[];
@@ -46,6 +48,11 @@ export interface DatasetSummary {
   /** Images in each split that has any. */
   splits: Partial<Record<SplitName, number>>;
   problems: Problem[];
+}
+
+/** What a user would give to import a dataset again: the folder, or the file in it. */
+export function pathOf({ source, file }: Pick<Dataset, 'source' | 'file'>): string {
+  return file === undefined ? source : join(source, file);
 }
 
 /** Where an image lies, with the absolute path. */

@@ -1,17 +1,27 @@
 import { createHash } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
+import { Failure } from '../base/failure.ts';
 import { unreadableImage, type ImageReference } from './image-reference.ts';
 import { readPacked } from './packed/packed-file.ts';
 
 /** A picture as it is kept: an encoded file's bytes, or grey levels (height * width, row-major). */
 export type ImageContent = { encoded: Buffer } | { grey: Uint8Array; width: number; height: number };
 
+/** No picture of at most 100 million pixels is larger. */
+const MOST_BYTES = 1e9;
+
 /** @throws Failure `image` where there is nothing to read */
 export async function readContent(image: ImageReference): Promise<ImageContent> {
   if (image.entry !== undefined) return readPacked(image.path, image.entry);
   try {
+    const status = await stat(image.path);
+    // Reading a pipe would wait for ever.
+    if (!status.isFile())
+      throw unreadableImage(image, status.isDirectory() ? 'it is a folder' : 'it is a pipe, socket or device');
+    if (status.size > MOST_BYTES) throw unreadableImage(image, 'it is larger than 1 GB');
     return { encoded: await readFile(image.path) };
   } catch (error) {
+    if (error instanceof Failure) throw error;
     throw unreadableImage(image, 'the file is missing or may not be read', error);
   }
 }

@@ -1,6 +1,6 @@
 import { realpath, stat } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
-import { basename, resolve } from 'node:path';
+import { basename, extname, resolve } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { Failure } from '../base/failure.ts';
 import type { TaskOptions } from '../base/progress.ts';
@@ -41,10 +41,11 @@ export async function importDataset(
   options: TaskOptions & { decoder: Decoder },
 ): Promise<Dataset> {
   const given = resolve(path);
-  const source = await realpath(given).catch(() => given);
-  const layout = await chooseLayout(source, settings.format ?? 'auto');
-  const { name, known } = await findEntry(workspace, source, settings.name ?? safeName(basename(given)), settings.name);
-  const scan = await layout.scan(source, options.signal);
+  const real = await realpath(given).catch(() => given);
+  const { layout, place } = await chooseLayout(real, settings.format ?? 'auto');
+  const { root: source, file } = place;
+  const { name, known } = await findEntry(workspace, real, settings.name ?? nameFor(given, file), settings.name);
+  const scan = await layout.scan(place, options.signal);
   const { images: checked, problems } = await checkImages(source, scan.images, known, options);
   const classProblems = findClassProblems(source, scan.classes, scan.images, checked);
   const images = dealSplits(checked, settings.seed ?? 1);
@@ -53,6 +54,7 @@ export async function importDataset(
   const dataset: Dataset = {
     name,
     source,
+    ...(file === undefined ? {} : { file }),
     format: layout.format,
     classes: scan.classes,
     images,
@@ -60,6 +62,11 @@ export async function importDataset(
   };
   if (!isDeepStrictEqual(dataset, known)) await saveDataset(workspace, dataset);
   return dataset;
+}
+
+/** A folder's name, or a file's without its ending. */
+function nameFor(given: string, file: string | undefined): string {
+  return safeName(file === undefined ? basename(given) : basename(given, extname(given)));
 }
 
 async function findEntry(workspace: Workspace, source: string, name: string, asked: string | undefined) {

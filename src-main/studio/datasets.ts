@@ -4,7 +4,7 @@ import { exists } from '../base/exists.ts';
 import { Failure } from '../base/failure.ts';
 import type { TaskOptions } from '../base/progress.ts';
 import type { Dataset, DatasetFormat, DatasetSummary } from '../data/dataset.ts';
-import { datasetSummary } from '../data/dataset.ts';
+import { datasetSummary, pathOf } from '../data/dataset.ts';
 import * as store from '../data/dataset-store.ts';
 import { LateDecoder } from '../data/decode/late-decoder.ts';
 import { importDataset } from '../data/import.ts';
@@ -25,7 +25,7 @@ export async function addDataset(
   { path, ...settings }: AddDatasetRequest,
   options: TaskOptions = {},
 ): Promise<DatasetSummary> {
-  return datasetSummary(await importFolder(workspace, path, settings, options));
+  return datasetSummary(await importFrom(workspace, path, settings, options));
 }
 
 export async function listDatasets(workspace: Workspace): Promise<DatasetSummary[]> {
@@ -38,7 +38,7 @@ export async function showDataset(
   name: string,
 ): Promise<DatasetSummary & Pick<Dataset, 'source' | 'format'>> {
   const dataset = await store.loadDataset(workspace, name);
-  return { ...datasetSummary(dataset), source: dataset.source, format: dataset.format };
+  return { ...datasetSummary(dataset), source: pathOf(dataset), format: dataset.format };
 }
 
 /** Forgets a dataset; the user's own files stay. @throws Failure `no-dataset` */
@@ -58,13 +58,14 @@ export async function resolveDataset(
 ): Promise<Dataset> {
   if (isSafeName(nameOrPath) && (await store.hasDataset(workspace, nameOrPath))) {
     const dataset = await store.loadDataset(workspace, nameOrPath);
-    const { name, source, format } = dataset;
+    const { name, format } = dataset;
+    const path = pathOf(dataset);
     // Read again for what changed since; without its folder (an unplugged disk) kept features may still do.
-    return (await exists(source)) ? importFolder(workspace, source, { name, format }, options) : dataset;
+    return (await exists(path)) ? importFrom(workspace, path, { name, format }, options) : dataset;
   }
   await checkDatasetIsThere(workspace, nameOrPath);
   try {
-    return await importFolder(workspace, nameOrPath, {}, options);
+    return await importFrom(workspace, nameOrPath, {}, options);
   } catch (error) {
     if (!(error instanceof Failure) || error.code !== 'name-taken') throw error;
     throw new Failure(
@@ -88,7 +89,7 @@ export async function checkDatasetIsThere(workspace: Workspace, nameOrPath: stri
     );
 }
 
-async function importFolder(
+async function importFrom(
   workspace: Workspace,
   path: string,
   settings: ImportSettings,

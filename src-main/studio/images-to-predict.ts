@@ -1,8 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { Failure } from '../base/failure.ts';
-import type { Problem } from '../data/dataset.ts';
-import { collectImages } from '../data/layouts/folder.ts';
+import { collectImages, Findings } from '../data/layouts/folder.ts';
 
 /** What is to be classified: an image file, or a sentence on a folder that cannot be read. */
 export interface ImageToPredict {
@@ -26,10 +25,10 @@ export async function imagesToPredict(paths: readonly string[]): Promise<ImageTo
 }
 
 async function imagesUnder(path: string): Promise<ImageToPredict[]> {
-  const problems: Problem[] = [];
+  const findings = new Findings(path);
   const folder = basename(resolve(path));
-  const images = await collectImages(dirname(resolve(path)), folder, problems);
-  const unreadable = problems.filter(({ kind }) => kind === 'unreadable');
+  const images = await collectImages(dirname(resolve(path)), folder, findings);
+  const unreadable = findings.problems().filter(({ kind }) => kind === 'unreadable');
   if (images.length === 0 && unreadable.length === 0)
     throw new Failure('no-images', `"${path}" holds no image files: give another folder, or the files themselves.`);
   return [

@@ -16,9 +16,16 @@ export function addDatasetCommands(program: Command, session: Session): void {
   datasets
     .command('add')
     .description('take a folder of labelled images into the workspace, by reference')
-    .argument('<path>', 'a folder of class folders (with train/, val/, test/ or without), or of VTAB-1K lists')
+    .argument(
+      '<path>',
+      'a folder of class folders (with train/, val/, test/ or without), of VTAB-1K lists, of parquet or IDX files, or with a CSV; or one such file',
+    )
     .option('--name <name>', "its name in the workspace (default: the folder's)")
-    .addOption(new Option('--format <format>', 'its layout').choices(['auto', 'folder', 'lists']).default('auto'))
+    .addOption(
+      new Option('--format <format>', 'its layout')
+        .choices(['auto', 'folder', 'lists', 'csv', 'parquet', 'idx'])
+        .default('auto'),
+    )
     .action(async (path: string, { name, format }: AddFlags) => {
       const { addDataset } = await import('../../studio/datasets.ts');
       const summary = await addDataset(await session.workspace(), { path, name, format }, session.task());

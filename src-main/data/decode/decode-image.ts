@@ -1,6 +1,8 @@
-import sharp from 'sharp';
+import sharp, { type Sharp } from 'sharp';
 import { hashContent, readContent, type ImageContent } from '../image-content.ts';
 import { unreadableImage, type ImageReference } from '../image-reference.ts';
+import { beginsAsLfsPointer } from '../lfs-pointer.ts';
+import { decodeBmp, isBmp, pixelsOfBmp } from './bmp.ts';
 import type { DecodeTarget } from './decoder.ts';
 import { placePicture } from './geometry.ts';
 import { resample, type Size } from './resample.ts';
@@ -50,7 +52,7 @@ async function decodeContent(image: ImageReference, content: ImageContent): Prom
   const bytes = content.encoded;
   if (bytes.length === 0) throw unreadableImage(image, 'it is empty');
   try {
-    const { data, info } = await sharp(bytes, { limitInputPixels: mostPixels, failOn: 'truncated' })
+    const { data, info } = await openSharp(bytes)
       .autoOrient()
       .flatten({ background: '#ffffff' })
       .toColourspace('srgb')
@@ -60,6 +62,13 @@ async function decodeContent(image: ImageReference, content: ImageContent): Prom
   } catch (error) {
     throw unreadableImage(image, reasonOf(bytes, error), error);
   }
+}
+
+function openSharp(bytes: Buffer): Sharp {
+  if (!isBmp(bytes)) return sharp(bytes, { limitInputPixels: mostPixels, failOn: 'truncated' });
+  if (pixelsOfBmp(bytes) > mostPixels) throw new Error('pixel limit');
+  const { data, width, height } = decodeBmp(bytes);
+  return sharp(data, { raw: { width, height, channels: 4 } });
 }
 
 function spreadGrey(data: Uint8Array, channels: number): Uint8Array {
@@ -73,7 +82,8 @@ function reasonOf(bytes: Buffer, error: unknown): string {
   if (/pixel limit/.test(message)) return `it has more than ${mostPixels / 1e6} million pixels; scale it down`;
   const brand = bytes.toString('latin1', 4, 12);
   if (/^ftyp(hei|hev|mif1|msf1)/.test(brand)) return 'it is HEIC, which is not supported; save it as JPEG or PNG';
-  if (bytes.toString('latin1', 0, 2) === 'BM') return 'it is BMP, which is not supported; save it as PNG';
+  if (beginsAsLfsPointer(bytes)) return 'it is a Git LFS pointer; fetch the picture with "git lfs pull"';
+  if (isBmp(bytes)) return 'it is a BMP that is damaged or cut short';
   if (/unsupported image format/.test(message)) return 'its content is not that of a supported image format';
   if (/premature end|truncat|ended prematurely|end of stream|not enough data|read gave|unexpected end/i.test(message))
     return 'it is cut short';

@@ -1,7 +1,15 @@
 import type { DatasetFormat, Problem, SplitName } from '../dataset.ts';
 import type { ImageReference } from '../image-reference.ts';
 
-/** An image that a layout names, not yet looked at; its path is relative to the root with "/" between segments, or absolute. */
+/** What a user points at: a folder, or one file in it. */
+export interface Place {
+  /** Absolute. */
+  root: string;
+  /** Name of the file; undefined where the whole folder is meant. */
+  file?: string;
+}
+
+/** An image that a layout names, not yet looked at; its path is relative to the root with "/" between, or absolute. */
 export interface FoundImage extends ImageReference {
   label: number;
   /** Undefined where the layout leaves it open: train or val, to be dealt. */
@@ -15,11 +23,34 @@ export interface Scan {
   problems: Problem[];
 }
 
-/** One way in which people keep labelled images in a folder. */
+/** One way in which people keep labelled images. */
 export interface Layout {
   readonly format: DatasetFormat;
-  /** Whether the folder looks like this layout. */
-  recognises(root: string): Promise<boolean>;
-  /** @throws Failure `dataset` where the folder is not in this layout, or contradicts itself */
-  scan(root: string, signal?: AbortSignal): Promise<Scan>;
+  /** Whether the place looks like this layout. */
+  recognises(place: Place): Promise<boolean>;
+  /** @throws Failure `dataset` where the place is not in this layout, or contradicts itself */
+  scan(place: Place, signal?: AbortSignal): Promise<Scan>;
+}
+
+const splitWords: Record<string, SplitName> = {
+  train: 'train',
+  training: 'train',
+  val: 'val',
+  valid: 'val',
+  validation: 'val',
+  dev: 'val',
+  test: 'test',
+  testing: 'test',
+};
+
+/** The split that people mean by a word, whatever its case. */
+export function splitOf(word: string): SplitName | undefined {
+  const folded = word.toLowerCase();
+  return Object.hasOwn(splitWords, folded) ? splitWords[folded] : undefined;
+}
+
+/** Without a val split, what is in train is dealt into train and val. */
+export function openTrainWithoutVal(images: readonly FoundImage[]): FoundImage[] {
+  if (images.some(({ split }) => split === 'val')) return [...images];
+  return images.map((image) => (image.split === 'train' ? { ...image, split: undefined } : image));
 }

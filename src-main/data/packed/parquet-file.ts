@@ -3,6 +3,7 @@ import type { AsyncBuffer, FileMetaData, SchemaElement } from 'hyparquet';
 import { compressors } from 'hyparquet-compressors';
 import { z } from 'zod';
 import { Failure } from '../../base/failure.ts';
+import { isLfsPointer } from '../lfs-pointer.ts';
 import type { ImageContent } from '../image-content.ts';
 import { unreadableImage } from '../image-reference.ts';
 import type { PackedFile } from './packed-file.ts';
@@ -60,13 +61,10 @@ export class ParquetFile implements PackedFile {
       const file = await asyncBufferFromFile(path);
       return new ParquetFile(path, file, await parquetMetadataAsync(file));
     } catch (error) {
-      throw new Failure(
-        'dataset',
-        `"${path}" is not a whole parquet file: it is damaged, cut short, or another format.`,
-        {
-          cause: error,
-        },
-      );
+      const reason = (await isLfsPointer(path))
+        ? 'it is a Git LFS pointer to one; fetch it with "git lfs pull"'
+        : 'it is damaged, cut short, or another format';
+      throw new Failure('dataset', `"${path}" is not a whole parquet file: ${reason}.`, { cause: error });
     }
   }
 
