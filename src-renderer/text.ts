@@ -150,6 +150,17 @@ export const text = {
       seed: 'Seed',
     },
     noTest: 'Leave the test split unread',
+    forecast: {
+      title: 'What it will take',
+      working: 'Trying a few images on this machine',
+      time: 'Time',
+      parts: (extract: string, train: string) => `${extract} extracting, ${train} training`,
+      disk: 'Features on disk',
+      diskParts: (each: string, cached: string, free: string) =>
+        `${each} an image; ${cached} there already, ${free} free`,
+      memory: 'Memory',
+      memoryParts: (trainer: string, vit: string) => `${trainer} to train, ${vit} for the ViT`,
+    },
   },
   runs: {
     title: 'Runs',

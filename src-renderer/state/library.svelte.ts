@@ -2,6 +2,7 @@
 import { SvelteMap } from 'svelte/reactivity';
 import type { ReplyOf } from '../../src-main/studio/service/calls.ts';
 import type { Job, StudioEvent } from '../../src-main/studio/service/events.ts';
+import { router } from './router.svelte.ts';
 import { connection, studio } from './studio.svelte.ts';
 import { attempt } from './toasts.svelte.ts';
 
@@ -13,6 +14,7 @@ class Library {
   backbones = $state.raw<ReplyOf<'backbones.list'> | null>(null);
   runs = $state.raw<ReplyOf<'runs.list'> | null>(null);
   readonly jobs = new SvelteMap<string, Job>();
+  private followed: string | null = null;
   private readonly epochListeners = new Set<(event: EpochEvent) => void>();
   private readonly paceListeners = new Set<(event: PaceEvent) => void>();
 
@@ -20,6 +22,13 @@ class Library {
     studio.subscribe((event) => this.hear(event));
     connection.onReturn(() => void this.refresh());
     void this.refresh();
+  }
+
+  /** Shows the run of a training job as soon as there is one, unless the user has gone elsewhere by then. */
+  follow(job: Job): void {
+    if (!this.jobs.has(job.id)) this.jobs.set(job.id, job);
+    this.followed = job.id;
+    router.go('runs');
   }
 
   /** Jobs that run or wait, then those that can be resumed. */
@@ -58,6 +67,10 @@ class Library {
     switch (event.type) {
       case 'job':
         this.jobs.set(event.job.id, event.job);
+        if (event.job.id === this.followed && event.job.run !== null) {
+          this.followed = null;
+          if (router.place.path.join('/') === 'runs') router.go('runs', event.job.run);
+        }
         break;
       case 'job-gone':
         this.jobs.delete(event.id);

@@ -8,6 +8,7 @@ import { splitNames, type DatasetSummary } from '../../data/dataset.ts';
 import type { BackboneDescription, DamagedBackbone } from '../../backbone/catalogue.ts';
 import { preprocessingChoiceSchema } from '../../backbone/preprocessing.ts';
 import type { Diagnosis, Machine } from '../doctor.ts';
+import type { Forecast } from '../forecast.ts';
 import type { ImagePage } from '../image-pages.ts';
 import type { Comparison, DamagedRun, ListedRun, ShownRun } from '../runs.ts';
 import type { FolderListing } from '../folders.ts';
@@ -79,6 +80,7 @@ export const calls = {
     }),
   ).gives<Job>(),
 
+  'train.forecast': call(trainStartSchema).gives<Forecast>(),
   'train.start': call(trainStartSchema).gives<Job>(),
   'train.resume': call(ofRun).gives<Job>(),
 

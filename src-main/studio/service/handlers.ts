@@ -1,6 +1,7 @@
 import * as backbones from '../backbones.ts';
 import * as datasets from '../datasets.ts';
 import { describeMachine, diagnose } from '../doctor.ts';
+import { forecastTraining } from '../forecast.ts';
 import { listFolder } from '../folders.ts';
 import { imagePage } from '../image-pages.ts';
 import type { LoadedDatasets } from '../loaded-datasets.ts';
@@ -46,6 +47,7 @@ export function handlersOf(
     'runs.evaluate': async (request) => jobs.add('evaluate', request.run, request),
     'runs.export': async (request) => jobs.add('export', request.run, request),
 
+    'train.forecast': (request) => forecastTraining(workspace, request),
     'train.start': async (request) => jobs.add('train', request.dataset, request),
     'train.resume': async ({ run }) => jobs.add('train', run, { resume: run }, run),
 
