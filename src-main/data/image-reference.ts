@@ -14,6 +14,11 @@ export function nameOfImage({ path, entry }: ImageReference): string {
   return entry === undefined ? `"${path}"` : `"${path}" (row ${entry})`;
 }
 
+/** `a.png` or `b.parquet#17`: as tables name it. */
+export function pathOfImage({ path, entry }: ImageReference): string {
+  return entry === undefined ? path : `${path}#${entry}`;
+}
+
 /** The sentence for a picture that cannot be had, with the reason in words that go on after a colon. */
 export function unreadableImage(image: ImageReference, reason: string, cause?: unknown): Failure {
   return new Failure('image', `${nameOfImage(image)} cannot be read as an image: ${reason}.`, { cause });

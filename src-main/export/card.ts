@@ -5,6 +5,7 @@ import type { Score } from '../training/run-folder.ts';
 import type { Method, Settings } from '../training/settings.ts';
 
 import { pixelsSection, useSection } from './card-examples.ts';
+import { toleranceInWords, toleranceOf } from './parity.ts';
 
 /** What an export says about itself, in its card and in its models' metadata. */
 export interface Card {
@@ -17,6 +18,8 @@ export interface Card {
   /** Trained parameters without the head, and those of the head. */
   parameters: number;
   headParameters: number;
+  /** The epoch whose parameters these are: the best on val, or the last without val; null where nobody wrote it down. */
+  epoch: number | null;
   val: Score | null;
   test: Score | null;
   /** `batch` is the number of images that it takes at a time; null for any. */
@@ -26,10 +29,34 @@ export interface Card {
   maps: readonly BaseMap[];
   usesBase: boolean;
   scales: readonly number[];
+  /** Whether weights are kept as float16. */
+  half: boolean;
 }
 
 /** Models that an export may hold. */
 export type Form = 'adaptor' | 'merged';
+
+/** An image whose most likely class is another one in the exported model; labels are class names. */
+export interface ChangedImage {
+  /** Absolute path. */
+  image: string;
+  from: string;
+  to: string;
+  /** Of the app's logits: the largest less the second largest. */
+  margin: number;
+}
+
+/** How far an exported model is from the app's own predictions on `images` images. `top1Changes` counts `changed`. */
+export interface FormParity {
+  images: number;
+  maxAbsLogit: number;
+  top1Changes: number;
+  /** What `maxAbsLogit` may be, and a margin has to be below where the top-1 changed. */
+  bound: number;
+  changed: ChangedImage[];
+}
+
+export type Parities = Partial<Record<Form, FormParity>>;
 
 const METHOD_NAMES: Readonly<Record<Method, string>> = {
   linear: 'linear probing',
@@ -38,7 +65,7 @@ const METHOD_NAMES: Readonly<Record<Method, string>> = {
 };
 
 /** The card as key and JSON (or plain text) for a model's metadata. */
-export function cardMetadata(card: Card): Record<string, string> {
+export function cardMetadata(card: Card, form: Form): Record<string, string> {
   return {
     labels: JSON.stringify(card.classes),
     preprocessing: JSON.stringify(card.preprocessing),
@@ -46,6 +73,8 @@ export function cardMetadata(card: Card): Record<string, string> {
     method: card.settings.method,
     pool: card.settings.pool,
     settings: JSON.stringify(card.settings),
+    precision: card.half ? 'float16 weights, float32 arithmetic' : 'float32',
+    tolerance: JSON.stringify(toleranceOf(form, card.half)),
   };
 }
 
@@ -63,19 +92,21 @@ function provenanceOf({ run, created, dataset, backbone, val, test }: Card): Rec
 }
 
 /** The export's README.md. */
-export function cardText(card: Card, forms: readonly Form[]): string {
+export function cardText(card: Card, forms: readonly Form[], parities: Parities): string {
   const sections = [
     summary(card),
     forms.includes('merged') ? mergedSection(card) : '',
     forms.includes('adaptor') ? adaptorSection(card) : '',
     pixelsSection(card.preprocessing),
     useSection(card, forms),
+    agreement(card, forms, parities),
     origin(card, forms),
   ];
   return `${sections.filter((section) => section !== '').join('\n\n')}\n`;
 }
 
-function summary({ dataset, classes, settings, backbone, parameters, headParameters, val, test }: Card): string {
+function summary(card: Card): string {
+  const { dataset, classes, settings, backbone, parameters, headParameters, epoch, val, test } = card;
   const scores = [
     ['validation', val],
     ['test', test],
@@ -90,7 +121,7 @@ ${headParameters.toLocaleString('en-US')} in the head.
 | split | top-1 | mean per-class recall |
 |---|---|---|
 ${scores.map(([name, score]) => `| ${name} | ${percent(score?.top1)} | ${percent(score?.macro)} |`).join('\n')}
-
+${epoch === null ? '' : `\nParameters and figures are those of epoch ${epoch}, ${val ? 'the best on validation' : 'the last'} of the ${settings.epochs} asked for.\n`}
 Settings: ${given.map(([name, value]) => `${name} ${String(value)}`).join(', ')}.`;
 }
 
@@ -135,6 +166,25 @@ scale (${scales.join(', ')}) and rounded to half precision; the model multiplies
 ${rows.join('\n')}
 
 ${notes.join('\n')}`;
+}
+
+function agreement({ half }: Card, forms: readonly Form[], parities: Parities): string {
+  const rows = forms.flatMap((form) => {
+    const parity = parities[form];
+    if (!parity) return [];
+    const { images, maxAbsLogit, bound, top1Changes } = parity;
+    return [
+      `| ${form}.onnx | ${images} | ${maxAbsLogit.toPrecision(2)} | ${bound.toPrecision(2)} (${toleranceInWords(toleranceOf(form, half))}) | ${top1Changes} |`,
+    ];
+  });
+  const weights = half
+    ? '\n\nMatrices are kept as float16 and cast to float32 as the model is opened: the files are half as large, the arithmetic is that of float32.'
+    : '';
+  return `## Agreement with the predictions of Sidetune Studio
+
+| model | images | largest difference of a logit | allowed | top-1 changed |
+|---|---|---|---|---|
+${rows.join('\n')}${weights}`;
 }
 
 function mapMeaning(maps: readonly BaseMap[]): string {

@@ -1,9 +1,11 @@
+import { stat } from 'node:fs/promises';
 import { readModel } from '../backbone/catalogue.ts';
 import { mapName } from '../backbone/surgery.ts';
 import { Failure } from '../base/failure.ts';
 import type { TaskOptions } from '../base/progress.ts';
-import type { DatasetImage } from '../data/dataset.ts';
+import { locate, type DatasetImage } from '../data/dataset.ts';
 import { loadDataset } from '../data/dataset-store.ts';
+import { pathOfImage } from '../data/image-reference.ts';
 import { CompiledEngine } from '../engine/compiled.ts';
 import { encodeModel } from '../engine/onnx/model.ts';
 import { roundingOf, type FeatureSet } from '../features/feature-set.ts';
@@ -11,14 +13,15 @@ import { provideFeatures } from '../features/provide-features.ts';
 import { readCheckpointMetadata } from '../training/checkpoint.ts';
 import { Evaluator } from '../training/evaluate-network.ts';
 import { openRun, type OpenedRun } from '../training/open-run.ts';
-import { readResult, runFile, type Score } from '../training/run-folder.ts';
+import { readResult, runFile } from '../training/run-folder.ts';
 import { splitImages } from '../training/split-images.ts';
 import type { Workspace } from '../workspace/workspace.ts';
 import { adaptorModel } from './adaptor.ts';
-import { cardMetadata, type Card, type Form } from './card.ts';
+import { cardMetadata, type Card, type Form, type FormParity, type Parities } from './card.ts';
 import { fileOf, FORMS, prepareFolder, writeExport, type EncodedModels } from './files.ts';
 import { mergedModel } from './merged.ts';
-import { ADAPTOR_TOLERANCE, compareLogits, MERGED_TOLERANCE, type Parity } from './parity.ts';
+import { withHalfWeights } from './half-weights.ts';
+import { compareLogits, toleranceOf, type Parity } from './parity.ts';
 import { runAdaptor, runMerged } from './run-exported.ts';
 import { evenly, withSampledFeatures } from './sampled-features.ts';
 
@@ -28,23 +31,20 @@ export interface ExportRequest {
   out: string;
   /** Both when left out. */
   form?: Form;
+  /** Keeps weights as float16: files half as large, and a tolerance of their own. */
+  half?: boolean;
   /** Images to compare the exported models with the app on, at most. */
   images?: number;
-}
-
-/** `top1Changes` counts them. */
-export interface FormParity {
-  images: number;
-  maxAbsLogit: number;
-  top1Changes: number;
 }
 
 export interface ExportResult {
   run: string;
   /** Absolute paths. */
   files: string[];
+  /** Sizes of the files, in bytes and in their order. */
+  bytes: number[];
   /** That of the merged model where there is one, else of the adaptor; and each by its form. */
-  parity: FormParity & Partial<Record<Form, FormParity>>;
+  parity: FormParity & Parities;
 }
 
 const PARITY_IMAGES = 64;
@@ -59,6 +59,7 @@ interface ExportSource extends OpenedRun {
   images: readonly DatasetImage[];
   features: FeatureSet;
   scales: readonly number[];
+  half: boolean;
 }
 
 /**
@@ -69,7 +70,7 @@ interface ExportSource extends OpenedRun {
  */
 export async function exportRun(
   workspace: Workspace,
-  { run: named, out, form, images = PARITY_IMAGES }: ExportRequest,
+  { run: named, out, form, half = false, images = PARITY_IMAGES }: ExportRequest,
   options: TaskOptions = {},
 ): Promise<ExportResult> {
   const forms = form ? [form] : FORMS;
@@ -77,15 +78,16 @@ export async function exportRun(
   const { run } = opened.config;
   // Early: a folder that cannot be written to should not cost the user the wait.
   await prepareFolder(out, forms);
-  const whole = await prepare(workspace, opened, options);
+  const whole = { ...(await prepare(workspace, opened, options)), half };
   const card = await cardOf(workspace, whole);
   const rows = evenly(whole.images.length, images);
   const sample = { set: whole.features, maps: opened.network.maps, rows };
   const { models, parities } = await withSampledFeatures(workspace, sample, (features) =>
     encodeChecked(forms, { ...whole, features, images: rows.map((row) => whole.images[row]!) }, card, options),
   );
-  const files = await writeExport(out, models, card);
-  return { run, files, parity: { ...(parities.merged ?? parities.adaptor)!, ...parities } };
+  const files = await writeExport(out, models, card, parities);
+  const bytes = (await Promise.all(files.map((file) => stat(file)))).map(({ size }) => size);
+  return { run, files, bytes, parity: { ...(parities.merged ?? parities.adaptor)!, ...parities } };
 }
 
 /** The models of an export, each of which gives the app's predictions. @throws Failure `export-parity` */
@@ -94,26 +96,29 @@ async function encodeChecked(
   source: ExportSource,
   card: Card,
   options: TaskOptions,
-): Promise<{ models: EncodedModels; parities: Partial<Record<Form, FormParity>> }> {
+): Promise<{ models: EncodedModels; parities: Parities }> {
   const { run, classes } = source.config;
   const models: EncodedModels = {};
-  const parities: Partial<Record<Form, FormParity>> = {};
+  const parities: Parities = {};
   const expected = await predictInApp(source, options);
   for (const form of forms) {
     options.signal?.throwIfAborted();
-    const model = await encode(form, source, cardMetadata(card));
+    const model = await encode(form, source, cardMetadata(card, form));
     const logits = await runExported(form, model, source, options);
-    const tolerance = form === 'adaptor' ? ADAPTOR_TOLERANCE : MERGED_TOLERANCE;
-    const parity = compareLogits(expected, logits, classes.length, tolerance);
-    if (!parity.holds) throw disagreement(form, run, parity);
+    const parity = compareLogits(expected, logits, classes.length, toleranceOf(form, source.half));
+    if (!parity.holds) throw disagreement(form, run, parity, source.half);
     models[form] = model;
-    parities[form] = counted(parity);
+    parities[form] = named(parity, source);
   }
   return { models, parities };
 }
 
 /** With all images of val, else of train. */
-async function prepare(workspace: Workspace, opened: OpenedRun, options: TaskOptions): Promise<ExportSource> {
+async function prepare(
+  workspace: Workspace,
+  opened: OpenedRun,
+  options: TaskOptions,
+): Promise<Omit<ExportSource, 'half'>> {
   const { config, backbone, network } = opened;
   const dataset = await loadDataset(workspace, config.dataset);
   // Whole lists as they were trained with, because under those their features are cached.
@@ -133,13 +138,15 @@ async function prepare(workspace: Workspace, opened: OpenedRun, options: TaskOpt
 
 async function cardOf(
   workspace: Workspace,
-  { config, backbone, frozen, network, scales }: ExportSource,
+  { config, backbone, frozen, network, scales, half }: ExportSource,
 ): Promise<Card> {
   const { run, created, dataset, classes, settings, parameters, headParameters } = config;
   const result = await readResult(workspace, run);
+  const { epoch, top1, macro } = await readCheckpointMetadata(runFile(workspace, run, 'best'));
   return {
-    ...{ run, created, dataset, classes, settings, parameters, headParameters, scales },
-    val: result ? result.val : await bestSoFar(workspace, run),
+    ...{ run, created, dataset, classes, settings, parameters, headParameters, scales, half },
+    epoch: epoch === undefined ? null : Number(epoch),
+    val: top1 === undefined ? null : { top1: Number(top1), macro: Number(macro) },
     test: result?.test ?? null,
     backbone: { name: backbone.name, sha256: backbone.sha256, batch: backbone.structure.input.batch },
     preprocessing: backbone.preprocessing,
@@ -149,24 +156,18 @@ async function cardOf(
   };
 }
 
-/** Val score of the best parameters of a run that is not finished. */
-async function bestSoFar(workspace: Workspace, run: string): Promise<Score | null> {
-  const { top1, macro } = await readCheckpointMetadata(runFile(workspace, run, 'best'));
-  return top1 === undefined ? null : { top1: Number(top1), macro: Number(macro) };
-}
-
 async function encode(form: Form, source: ExportSource, metadata: Record<string, string>): Promise<Uint8Array> {
-  const { backbone, frozen, network, parameters, scales, config } = source;
-  if (form === 'adaptor')
-    return encodeModel(await adaptorModel({ network, parameters, layout: frozen.layout, scales, metadata }));
-  return encodeModel(
-    await mergedModel({
-      backbone: await readModel(backbone),
-      structure: backbone.structure,
-      pool: config.settings.pool,
-      ...{ network, parameters, scales, metadata, storage: roundingOf(config.settings.cache) },
-    }),
-  );
+  const { backbone, frozen, network, parameters, scales, config, half } = source;
+  const model =
+    form === 'adaptor'
+      ? await adaptorModel({ network, parameters, layout: frozen.layout, scales, metadata })
+      : await mergedModel({
+          backbone: await readModel(backbone),
+          structure: backbone.structure,
+          pool: config.settings.pool,
+          ...{ network, parameters, scales, metadata, storage: roundingOf(config.settings.cache) },
+        });
+  return encodeModel(half ? withHalfWeights(model) : model);
 }
 
 function runExported(form: Form, model: Uint8Array, source: ExportSource, options: TaskOptions): Promise<Float32Array> {
@@ -193,13 +194,29 @@ async function predictInApp(source: ExportSource, { signal }: TaskOptions): Prom
   }
 }
 
-function counted({ images, maxAbsLogit, top1Changes }: Parity): FormParity {
-  return { images, maxAbsLogit, top1Changes: top1Changes.length };
+/** With the names of images and classes. */
+function named({ images, maxAbsLogit, bound, top1Changes }: Parity, source: ExportSource): FormParity {
+  const { classes } = source.config;
+  const changed = top1Changes.map(({ index, from, to, margin }) => ({
+    image: pathOfImage(locate({ source: source.folder }, source.images[index]!)),
+    from: classes[from]!,
+    to: classes[to]!,
+    margin,
+  }));
+  return { images, maxAbsLogit, top1Changes: changed.length, bound, changed };
 }
 
-function disagreement(form: Form, run: string, { maxAbsLogit, bound, top1Changes, images }: Parity): Failure {
+function disagreement(
+  form: Form,
+  run: string,
+  { maxAbsLogit, bound, top1Changes, images }: Parity,
+  half: boolean,
+): Failure {
+  const advice = half
+    ? 'export it without --half'
+    : 'if the images have not changed since they were added, please report this';
   return new Failure(
     'export-parity',
-    `${fileOf(form)} of run ${run} does not give the app's predictions on ${images} images (logits differ by up to ${maxAbsLogit.toPrecision(3)} where ${bound.toPrecision(3)} is allowed, top-1 on ${top1Changes.length}), so nothing was written: if the images have not changed since they were added, please report this.`,
+    `${fileOf(form)} of run ${run} does not give the app's predictions on ${images} images (logits differ by up to ${maxAbsLogit.toPrecision(3)} where ${bound.toPrecision(3)} is allowed, top-1 on ${top1Changes.length}), so nothing was written: ${advice}.`,
   );
 }

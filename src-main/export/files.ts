@@ -3,7 +3,7 @@ import { exists } from '../base/exists.ts';
 import { Failure } from '../base/failure.ts';
 import { makeFolder } from '../base/make-folder.ts';
 import { writeFileAtomic } from '../workspace/atomic.ts';
-import { cardText, type Card, type Form } from './card.ts';
+import { cardText, type Card, type Form, type Parities } from './card.ts';
 
 export const FORMS: readonly Form[] = ['adaptor', 'merged'];
 
@@ -49,14 +49,19 @@ export async function prepareFolder(out: string, forms: readonly Form[]): Promis
  * @returns absolute paths of the files written
  * @throws Failure `bad-out`, `disk-full`
  */
-export async function writeExport(out: string, models: EncodedModels, card: Card): Promise<string[]> {
+export async function writeExport(
+  out: string,
+  models: EncodedModels,
+  card: Card,
+  parities: Parities = {},
+): Promise<string[]> {
   const forms = FORMS.filter((form) => models[form]);
   const folder = await prepareFolder(out, forms);
   const contents: [string, string | Uint8Array][] = [
     ...forms.map((form): [string, Uint8Array] => [fileOf(form), models[form]!]),
     ['labels.txt', card.classes.map((label) => `${oneLine(label)}\n`).join('')],
     ['preprocessing.json', `${JSON.stringify(card.preprocessing, null, 2)}\n`],
-    ['README.md', cardText(card, forms)],
+    ['README.md', cardText(card, forms, parities)],
   ];
   const files: string[] = [];
   for (const [name, content] of contents) {

@@ -1,4 +1,5 @@
 import { argMax } from '../training/metrics.ts';
+import type { Form } from './card.ts';
 
 /** What two sets of logits may differ by: so much, or so much of the largest in-app logit. */
 export type Tolerance = { absolute: number } | { ofLargestLogit: number };
@@ -7,6 +8,17 @@ export type Tolerance = { absolute: number } | { ofLargestLogit: number };
 export const ADAPTOR_TOLERANCE: Tolerance = { absolute: 1e-4 };
 /** Merged model from the pixels on. */
 export const MERGED_TOLERANCE: Tolerance = { ofLargestLogit: 1e-3 };
+/** Either with weights rounded to float16, which has eleven binary digits. */
+export const HALF_TOLERANCE: Tolerance = { ofLargestLogit: 1e-2 };
+
+export function toleranceOf(form: Form, half: boolean): Tolerance {
+  if (half) return HALF_TOLERANCE;
+  return form === 'adaptor' ? ADAPTOR_TOLERANCE : MERGED_TOLERANCE;
+}
+
+export function toleranceInWords(tolerance: Tolerance): string {
+  return 'absolute' in tolerance ? `${tolerance.absolute}` : `${tolerance.ofLargestLogit} of the largest logit`;
+}
 
 /** An image whose most likely class is another one in the exported model. */
 export interface Top1Change {

@@ -3,6 +3,7 @@ import { Failure } from '../base/failure.ts';
 import type { TaskOptions } from '../base/progress.ts';
 import { imagesOf, locate, splitNames, type Dataset, type DatasetImage, type SplitName } from '../data/dataset.ts';
 import { loadDataset } from '../data/dataset-store.ts';
+import { pathOfImage } from '../data/image-reference.ts';
 import { openEngine } from '../engine/open-engine.ts';
 import { provideFeatures } from '../features/provide-features.ts';
 import { bootstrapTop1, type Interval } from '../training/bootstrap.ts';
@@ -139,10 +140,9 @@ function predictedImages(
   return images.map((image, index) => {
     const row = logits.subarray(index * classes.length, (index + 1) * classes.length);
     const best = argMax(row);
-    const { path, entry } = locate({ source }, image);
     return {
       // One of many in a packed file is told by its row.
-      path: entry === undefined ? path : `${path}#${entry}`,
+      path: pathOfImage(locate({ source }, image)),
       label: classes[image.label]!,
       predicted: classes[best]!,
       probability: softmax(row)[best]!,

@@ -12,8 +12,9 @@ import type { ModelProto } from '../../src-main/engine/onnx/onnx_pb.ts';
 import { trace } from '../../src-main/engine/trace/trace.ts';
 import { adaptorModel } from '../../src-main/export/adaptor.ts';
 import { cardMetadata } from '../../src-main/export/card.ts';
+import { withHalfWeights } from '../../src-main/export/half-weights.ts';
 import { mergedModel } from '../../src-main/export/merged.ts';
-import { compareLogits, MERGED_TOLERANCE } from '../../src-main/export/parity.ts';
+import { compareLogits, HALF_TOLERANCE, MERGED_TOLERANCE } from '../../src-main/export/parity.ts';
 import type { StepForm } from '../../src-main/methods/network.ts';
 import { ParameterLayout } from '../../src-main/training/parameters.ts';
 import { gradientProgram, logitsProgram, updateProgram } from '../../src-main/training/programs.ts';
@@ -55,6 +56,10 @@ describe.skipIf(!existsSync(vitTiny)).each(networkCases)('merged ViT-Ti with $na
       const parity = compareLogits(wanted, logits!.data as Float32Array, CLASSES, MERGED_TOLERANCE);
       expect(parity).toMatchObject({ images: batch, holds: true, top1Changes: [] });
     }
+    const images = floatImages(structure, 1);
+    const wanted = await inAppLogits(backbone, structure, trained, images);
+    const half = (await runModel(withHalfWeights(model), { pixel_values: images })).logits!.data as Float32Array;
+    expect(compareLogits(wanted, half, CLASSES, HALF_TOLERANCE).holds).toBe(true);
   });
 });
 
@@ -122,16 +127,19 @@ print(len(sys.argv) - 1)
     for (const [name, bytes] of Object.entries(backbones)) {
       const backbone = decodeModel(bytes);
       const trained = trainedOn(backbone, network);
-      const metadata = cardMetadata(someCard());
+      const metadata = cardMetadata(someCard(), 'merged');
       models[`adaptor_${name}`] = await adaptorModel({ ...trained, metadata });
       models[`merged_${name}`] = await mergedModel({ backbone, ...trained, metadata });
+      for (const form of ['adaptor', 'merged'])
+        models[`${form}_${name}_half`] = withHalfWeights(models[`${form}_${name}`]!);
     }
     await check(models);
   });
 
   it.skipIf(!existsSync(vitTiny))('passes a merged ViT-Ti', async () => {
     const backbone = decodeModel(readFileSync(vitTiny));
-    await check({ merged: await mergedModel({ backbone, ...trainedOn(backbone, networkCases[1]!) }) });
+    const merged = await mergedModel({ backbone, ...trainedOn(backbone, networkCases[1]!) });
+    await check({ merged, half: withHalfWeights(merged) });
   });
 });
 

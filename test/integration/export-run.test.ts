@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import sharp from 'sharp';
@@ -94,7 +94,7 @@ async function writeRun(
     ...config,
   });
   const best = runFile(workspace, run, 'best');
-  await writeParameters(best, layout, randomParameters(network), { top1: '0.5', macro: '0.25' });
+  await writeParameters(best, layout, randomParameters(network), { epoch: '3', top1: '0.5', macro: '0.25' });
   return network;
 }
 
@@ -131,11 +131,36 @@ describe.each(choices)('exporting a run: %o', (choice) => {
   });
 });
 
+it.each(choices)(
+  'keeps weights as float16 where that is asked for, within a tolerance of its own: %o',
+  async (choice) => {
+    const run = `half-${choices.indexOf(choice)}`;
+    await writeRun(stage, run, choice);
+    const whole = await exportRun(stage.workspace, { run, out: join(base, 'out', `${run}-whole`) });
+    const out = join(base, 'out', run);
+    const { files, bytes, parity } = await exportRun(stage.workspace, { run, out, half: true });
+    expect(bytes).toEqual(await Promise.all(files.map(async (file) => (await stat(file)).size)));
+    expect(bytes[1]! / whole.bytes[1]!).toBeLessThan(0.7);
+    for (const { images, maxAbsLogit, bound, changed, top1Changes } of [parity.adaptor!, parity.merged!]) {
+      expect(images).toBe(20);
+      expect(maxAbsLogit).toBeLessThan(bound);
+      expect(changed).toHaveLength(top1Changes);
+      for (const { image, margin } of changed) {
+        expect(existsSync(image)).toBe(true);
+        expect(margin).toBeLessThan(bound);
+      }
+    }
+    expect(parity.merged!.maxAbsLogit).toBeGreaterThan(whole.parity.merged!.maxAbsLogit);
+    expect((await metadataOf(files[1]!)).precision).toBe('float16 weights, float32 arithmetic');
+    expect(await readFile(join(out, 'README.md'), 'utf8')).toContain('Matrices are kept as float16');
+  },
+);
+
 it('exports one form alone, which opens by itself', async () => {
   await writeRun(stage, 'alone', choices[1]!);
   const out = join(base, 'out', 'alone');
   const { parity, files } = await exportRun(stage.workspace, { run: 'alone', out, form: 'merged' });
-  expect(Object.keys(parity)).toEqual(['images', 'maxAbsLogit', 'top1Changes', 'merged']);
+  expect(Object.keys(parity)).toEqual(['images', 'maxAbsLogit', 'top1Changes', 'bound', 'changed', 'merged']);
   expect(await readdir(out)).not.toContain('adaptor.onnx');
   const session = await createSession(files[0]!, { threads: 1 });
   const images = floatImages(stage.backbone.structure, 2);

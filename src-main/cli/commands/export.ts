@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { Option } from 'commander';
-import type { ExportRequest, ExportResult } from '../../studio/export.ts';
-import { counted } from '../format.ts';
+import type { ExportRequest, ExportResult, FormParity } from '../../studio/export.ts';
+import { byteSize, counted } from '../format.ts';
 import { RUN } from '../run-words.ts';
 import type { Session } from '../session.ts';
 
@@ -17,21 +17,27 @@ export function addExportCommand(program: Command, session: Session): void {
         'adaptor: from features to logits; merged: with the ViT, from pixels (default: both)',
       ).choices(['adaptor', 'merged']),
     )
-    .action(async (run: string, { out, form }: { out: string; form?: ExportRequest['form'] }) => {
+    .option('--half', 'keep weights as float16: files half as large, a wider tolerance')
+    .action(async (run: string, request: Omit<ExportRequest, 'run'>) => {
       const { exportRun } = await import('../../studio/export.ts');
-      const result = await exportRun(await session.workspace(), { run, out, form }, session.task());
+      const result = await exportRun(await session.workspace(), { ...request, run }, session.task());
       session.answer(result, describeExport(result));
     });
 }
 
-export function describeExport({ files, parity }: ExportResult): string {
+export function describeExport({ files, bytes, parity }: ExportResult): string {
   const checks = (['adaptor', 'merged'] as const).flatMap((form) => {
     const check = parity[form];
-    return check
-      ? [
-          `${form} against the predictions made here, ${counted(check.images, 'image')}: largest difference of a logit ${check.maxAbsLogit.toExponential(1)}, top-1 changed on ${check.top1Changes}`,
-        ]
-      : [];
+    return check ? agreement(form, check) : [];
   });
-  return [...checks, ...files.map((file) => `Wrote ${file}`)].join('\n');
+  return [...checks, ...files.map((file, index) => `Wrote ${file} (${byteSize(bytes[index])})`)].join('\n');
+}
+
+function agreement(form: string, { images, maxAbsLogit, bound, changed }: FormParity): string[] {
+  return [
+    `${form} against the predictions made here, ${counted(images, 'image')}: largest difference of a logit ${maxAbsLogit.toExponential(1)} of ${bound.toExponential(1)} allowed, top-1 changed on ${changed.length}`,
+    ...changed.map(
+      ({ image, from, to, margin }) => `  ${image}: ${to}, here ${from} by a margin of ${margin.toExponential(1)}`,
+    ),
+  ];
 }

@@ -72,10 +72,18 @@ const predictionsAnswer = z.strictObject({
   ),
 });
 
-const parity = { images: z.int(), maxAbsLogit: amount, top1Changes: z.int().nonnegative() };
+const parity = {
+  images: z.int(),
+  maxAbsLogit: amount,
+  top1Changes: z.int().nonnegative(),
+  // More than was promised.
+  bound: amount,
+  changed: z.array(z.strictObject({ image: z.string(), from: z.string(), to: z.string(), margin: amount })),
+};
 const exportAnswer = z.strictObject({
   run: z.string(),
   files: z.array(z.string()),
+  bytes: z.array(z.int().positive()),
   parity: z.strictObject({
     ...parity,
     // More than was promised.

@@ -11,6 +11,7 @@ export function someCard(changes: Partial<Card> = {}): Card {
     settings: completeSettings({ method: 'last', rank: 3 }, { name: 'tiny', blocks: 4, prefix: 1 }),
     parameters: 1234,
     headParameters: 85,
+    epoch: 13,
     val: { top1: 0.9125, macro: 0.9 },
     test: null,
     backbone: { name: 'tiny', sha256: 'ab'.repeat(32), batch: null },
@@ -27,6 +28,7 @@ export function someCard(changes: Partial<Card> = {}): Card {
     maps: [1, 2, 3, 4].map((index) => ({ kind: 'P', group: 1, index })),
     usesBase: true,
     scales: [1, 1, 2, 2],
+    half: false,
     ...changes,
   };
 }

@@ -51,12 +51,13 @@ describe('the files of an export', () => {
 
 describe('the card', () => {
   it('says shapes, scores, preprocessing and licence', () => {
-    const text = cardText(someCard(), ['adaptor', 'merged']);
+    const text = cardText(someCard(), ['adaptor', 'merged'], {});
     for (const phrase of [
       '[batch, 4, 17, 24]',
       '[batch, 24]',
       '[batch, 3, 32, 32]',
       '[batch, 5]',
+      'those of epoch 13, the best on validation of the 30 asked for',
       '91.25 %',
       'not measured',
       'rank 3',
@@ -69,30 +70,46 @@ describe('the card', () => {
       expect(text.replaceAll('\n', ' ')).toContain(phrase);
   });
 
+  it('says how far the models are from the app, and what is allowed', () => {
+    const parity = { images: 64, maxAbsLogit: 0.00123, top1Changes: 1, bound: 0.05, changed: [] };
+    const plain = cardText(someCard(), ['adaptor', 'merged'], { adaptor: parity, merged: parity });
+    expect(plain).toContain('| adaptor.onnx | 64 | 0.0012 | 0.050 (0.0001) | 1 |');
+    expect(plain).toContain('| merged.onnx | 64 | 0.0012 | 0.050 (0.001 of the largest logit) | 1 |');
+    expect(plain).not.toContain('float16 and cast');
+    const half = cardText(someCard({ half: true }), ['adaptor'], { adaptor: parity });
+    expect(half).toContain('| adaptor.onnx | 64 | 0.0012 | 0.050 (0.01 of the largest logit) | 1 |');
+    expect(half).toContain('Matrices are kept as float16');
+  });
+
   it('speaks of the models that are there, and of the inputs that they have', () => {
-    expect(cardText(someCard(), ['adaptor'])).not.toContain('merged.onnx');
-    expect(cardText(someCard(), ['merged'])).not.toContain('`features`');
-    const linear = cardText(someCard({ maps: [], scales: [] }), ['adaptor']);
+    expect(cardText(someCard(), ['adaptor'], {})).not.toContain('merged.onnx');
+    expect(cardText(someCard(), ['merged'], {})).not.toContain('`features`');
+    const linear = cardText(someCard({ maps: [], scales: [] }), ['adaptor'], {});
     expect(linear).not.toContain('features`');
     expect(linear).toContain('{"base": base}');
-    const miet = cardText(someCard({ maps: [{ kind: 'S', index: 3 }], scales: [1], usesBase: false }), ['adaptor']);
+    const miet = cardText(someCard({ maps: [{ kind: 'S', index: 3 }], scales: [1], usesBase: false }), ['adaptor'], {});
     expect(miet).toContain('S_3 = z_0 + z_1 + ... + z_3');
     expect(miet).not.toContain('`base`');
   });
 
   it('says what a backbone of a fixed batch takes', () => {
     const { backbone } = someCard();
-    expect(cardText(someCard({ backbone: { ...backbone, batch: 8 } }), ['merged'])).toContain('[8, 3, 32, 32]');
+    expect(cardText(someCard({ backbone: { ...backbone, batch: 8 } }), ['merged'], {})).toContain('[8, 3, 32, 32]');
   });
 
   it('keeps awkward names out of its markup', () => {
-    expect(cardText(someCard({ dataset: 'a\n# b|c' }), ['merged'])).toContain('# a # b\\|c: image classifier');
+    expect(cardText(someCard({ dataset: 'a\n# b|c' }), ['merged'], {})).toContain('# a # b\\|c: image classifier');
   });
 
   it('puts labels, preprocessing and provenance into metadata as JSON', () => {
-    const metadata = cardMetadata(someCard());
+    const metadata = cardMetadata(someCard(), 'merged');
     expect(JSON.parse(metadata.labels!)).toEqual(someCard().classes);
     expect(JSON.parse(metadata.preprocessing!)).toEqual(someCard().preprocessing);
+    expect(metadata.precision).toBe('float32');
+    expect(JSON.parse(metadata.tolerance!)).toEqual({ ofLargestLogit: 1e-3 });
+    const half = cardMetadata(someCard({ half: true }), 'adaptor');
+    expect(half.precision).toBe('float16 weights, float32 arithmetic');
+    expect(JSON.parse(half.tolerance!)).toEqual({ ofLargestLogit: 1e-2 });
     expect(JSON.parse(metadata.provenance!)).toMatchObject({
       run: someCard().run,
       dataset: 'shapes',
