@@ -48,6 +48,8 @@ export const RecordSchema = z.strictObject({
   sha256: z.string().regex(/^[0-9a-f]{64}$/),
   structure,
   preprocessing: PreprocessingSchema,
+  /** Where what was not asked for was taken from; absent: the defaults. */
+  preprocessingFrom: z.string().optional(),
 });
 export type BackboneRecord = z.infer<typeof RecordSchema>;
 

@@ -1,6 +1,6 @@
 /** The backbones of a workspace: adding, listing, reading back. */
 import { createHash } from 'node:crypto';
-import { access, readFile } from 'node:fs/promises';
+import { access, readFile, rm } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { advised, Failure } from '../base/failure.ts';
@@ -25,7 +25,8 @@ import { inspectModel } from './measure.ts';
 import type { VitStructure } from './find-blocks.ts';
 import { choosePreprocessing } from './preprocessing.ts';
 import type { Preprocessing, PreprocessingChoice } from './preprocessing.ts';
-import { parseModel } from './read-model.ts';
+import { parseModel, readModelFile, readOnnxFile } from './read-model.ts';
+import { statedPreprocessing } from './stated-preprocessing.ts';
 
 /** A frozen ViT in a workspace. */
 export interface Backbone {
@@ -38,6 +39,8 @@ export interface Backbone {
   sha256: string;
   structure: VitStructure;
   preprocessing: Preprocessing;
+  /** Where what was not asked for of the preprocessing was taken from; absent: the defaults. */
+  preprocessingFrom?: string;
 }
 
 export interface AddBackboneOptions {
@@ -58,6 +61,7 @@ export interface BackboneDescription {
   /** Names in the graph of z_0 .. z_L. */
   taps: string[];
   preprocessing: Preprocessing;
+  preprocessingFrom?: string;
 }
 
 /**
@@ -71,21 +75,17 @@ export async function addBackbone(
   { name, preprocessing: choice = {} }: AddBackboneOptions = {},
 ): Promise<Backbone> {
   const source = resolve(file);
-  const bytes = await readModelFile(source);
+  const { bytes, model } = await readOnnxFile(source);
   const sha256 = hashOf(bytes);
   const ownName = name === undefined ? nameOf(source) : checkName('backbone', name);
   const existing = await findEntry(workspace, { name: ownName, anyName: name === undefined, source, sha256 });
-  if (existing) return reuse(existing, { source, sha256, choice });
-
-  const structure = await inspectModel(parseModel(bytes, source), choice.size);
-  const preprocessing = choosePreprocessing(structure, choice);
-  const record: BackboneRecord = {
-    format: 1,
-    source,
-    sha256,
-    structure: recordedStructure(structure),
-    preprocessing,
-  };
+  if (existing) {
+    const stated = await statedPreprocessing(model, source);
+    return reuse(existing, { source, sha256, choice, stated: stated?.choice });
+  }
+  const found = await examine(model, source, choice);
+  const { structure, ...prepared } = found;
+  const record: BackboneRecord = { format: 1, source, sha256, structure: recordedStructure(structure), ...prepared };
   const folder = workspace.backbone(ownName);
   const modelPath = join(folder, MODEL_FILE);
   await sweepTemporaries(folder);
@@ -93,7 +93,37 @@ export async function addBackbone(
   await writeSafetensors(join(folder, NORM_FILE), normTensors(structure));
   // Last: an entry is one once it has its record.
   await writeFileAtomic(join(folder, RECORD_FILE), `${JSON.stringify(sealed(record), null, 2)}\n`);
-  return { name: ownName, modelPath, source, sha256, structure, preprocessing };
+  return { name: ownName, modelPath, source, sha256, ...found };
+}
+
+/**
+ * What the model of a file is, and its preprocessing: what was asked for, else what the model or the files beside it say,
+ * else the defaults.
+ */
+export async function examine(
+  model: ModelProto,
+  source: string,
+  choice: PreprocessingChoice = {},
+): Promise<Pick<Backbone, 'structure' | 'preprocessing' | 'preprocessingFrom'>> {
+  const stated = await statedPreprocessing(model, source);
+  const structure = await inspectModel(model, { size: choice.size, hint: stated?.choice.size });
+  const preprocessing = choosePreprocessing(structure, withStated(choice, stated?.choice));
+  return { structure, preprocessing, ...(stated ? { preprocessingFrom: stated.from } : {}) };
+}
+
+/** A choice, completed from what the file's maker says but for the size, which the model knows better. */
+function withStated(choice: PreprocessingChoice, stated: PreprocessingChoice = {}): PreprocessingChoice {
+  const asked = Object.fromEntries(Object.entries<unknown>(choice).filter(([, value]) => value !== undefined));
+  return { ...stated, size: undefined, ...asked };
+}
+
+/** Takes a backbone, be it damaged, out of the workspace. Failure `unknown-backbone` where there is none. */
+export async function removeBackbone(workspace: Workspace, name: string): Promise<void> {
+  if (!(await entryNames(workspace)).includes(name)) await loadBackbone(workspace, name);
+  const folder = workspace.backbone(name);
+  // First: what is left of an entry without its record is no entry.
+  await rm(join(folder, RECORD_FILE));
+  await rm(folder, { recursive: true, force: true });
 }
 
 /** Failure `unknown-backbone`, naming those there are, or `damaged-file`. */
@@ -137,9 +167,10 @@ export async function listBackbones(workspace: Workspace): Promise<Backbone[]> {
   return (await surveyBackbones(workspace)).backbones;
 }
 
-export function describeBackbone({ name, structure, preprocessing }: Backbone): BackboneDescription {
+export function describeBackbone(backbone: Backbone): BackboneDescription {
+  const { name, structure, preprocessing, preprocessingFrom } = backbone;
   const { blocks, width, tokens, prefix, heads, parameters, states } = structure;
-  return { name, blocks, width, tokens, prefix, heads, parameters, taps: states, preprocessing };
+  return { name, blocks, width, tokens, prefix, heads, parameters, taps: states, preprocessing, preprocessingFrom };
 }
 
 /** The backbone's ONNX model, for tap surgery. Failure `damaged-file` when it is not the file that was added. */
@@ -160,17 +191,6 @@ function nameOf(path: string): string {
   return checkName('backbone', safeName(basename(path).replace(/\.onnx$/i, '')) || 'backbone');
 }
 
-async function readModelFile(path: string): Promise<Uint8Array> {
-  try {
-    return await readFile(path);
-  } catch (error) {
-    const code = errorCode(error);
-    const why =
-      code === 'ENOENT' ? 'does not exist' : code === 'EISDIR' ? 'is a folder, not an ONNX file' : 'cannot be read';
-    throw new Failure('missing-file', `"${path}" ${why}: give the path of a ViT's .onnx file.`, { cause: error });
-  }
-}
-
 interface Sought {
   name: string;
   /** Whether an entry of the same file under another name will do. */
@@ -188,7 +208,12 @@ async function findEntry(workspace: Workspace, sought: Sought): Promise<Backbone
 
 function reuse(
   existing: Backbone,
-  { source, sha256, choice }: { source: string; sha256: string; choice: PreprocessingChoice },
+  {
+    source,
+    sha256,
+    choice,
+    stated,
+  }: { source: string; sha256: string; choice: PreprocessingChoice; stated?: PreprocessingChoice },
 ): Backbone {
   const { name } = existing;
   if (existing.source !== source) {
@@ -204,7 +229,10 @@ function reuse(
     );
   }
   const changes = Object.values<unknown>(choice).some((value) => value !== undefined);
-  if (changes && !isDeepStrictEqual(choosePreprocessing(existing.structure, choice), existing.preprocessing)) {
+  if (
+    changes &&
+    !isDeepStrictEqual(choosePreprocessing(existing.structure, withStated(choice, stated)), existing.preprocessing)
+  ) {
     throw new Failure(
       'name-taken',
       `Backbone "${name}" is already there with other preprocessing: add it under another name with --name.`,
@@ -236,7 +264,7 @@ async function loadEntry(workspace: Workspace, name: string): Promise<Backbone |
     if (errorCode(error) === 'ENOENT') return undefined;
     throw new Failure('damaged-file', `"${path}" cannot be read: check that it may be.`, { cause: error });
   }
-  const { source, sha256, structure, preprocessing } = parseRecord(text, path);
+  const { source, sha256, structure, preprocessing, preprocessingFrom } = parseRecord(text, path);
   const normPath = join(folder, NORM_FILE);
   const { tensors } = await readSafetensors(normPath).catch((error: unknown) => {
     throw advised(error, ['damaged-file', 'missing-file'], `remove the backbone's folder and add it again`);
@@ -248,6 +276,7 @@ async function loadEntry(workspace: Workspace, name: string): Promise<Backbone |
     sha256,
     structure: wholeStructure(structure, tensors, normPath),
     preprocessing,
+    ...(preprocessingFrom === undefined ? {} : { preprocessingFrom }),
   };
 }
 

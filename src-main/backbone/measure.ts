@@ -14,9 +14,29 @@ const SHAPE = 'sidetune/shape_';
 const LARGEST = 'sidetune/largest';
 const SHARES = 'sidetune/shares_shape';
 
+export interface SizeChoice {
+  /** Side in pixels that was asked for. */
+  size?: number;
+  /** One to be tried where none was and the file leaves it open. */
+  hint?: number;
+}
+
 /** What a model is, by its graph and by a run. Failures of `findBlocks` and `measureVit`. */
-export function inspectModel(model: ModelProto, size?: number): Promise<VitStructure> {
-  return measureVit(model, findBlocks(model, { size }));
+export async function inspectModel(model: ModelProto, { size, hint }: SizeChoice = {}): Promise<VitStructure> {
+  const tried = size ?? hint;
+  const structure = findBlocks(model, { size: tried });
+  const isOpen = structure.input.height === null || structure.input.width === null;
+  try {
+    return await measureVit(model, structure);
+  } catch (error) {
+    if (!isOpen || tried === undefined) throw error;
+    if (size === undefined) return inspectModel(model);
+    throw new Failure(
+      'bad-preprocessing',
+      `The model takes no images of ${size} x ${size} pixels, although its file leaves the size open: leave --size out, or export it for ${size} pixels.`,
+      { cause: error },
+    );
+  }
 }
 
 /**

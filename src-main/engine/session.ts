@@ -36,7 +36,8 @@ export function createSession(model: Uint8Array | string, { threads }: SessionOp
     interOpNumThreads: 1,
     executionMode: 'sequential',
     graphOptimizationLevel: 'all',
-    logSeverityLevel: 3,
+    // Errors are thrown with the same words.
+    logSeverityLevel: 4,
     // A pool that spins while it waits takes the cores of whoever works beside it: a training epoch took half as long again.
     extra: { session: { set_denormal_as_zero: '1', intra_op: { allow_spinning: '0' } } },
   };

@@ -1,15 +1,17 @@
 /** What a user can ask about backbones. */
-import { readFile, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { basename, resolve } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import * as catalogue from '../backbone/catalogue.ts';
 import type { AddBackboneOptions, Backbone, BackboneDescription, DamagedBackbone } from '../backbone/catalogue.ts';
 import { aboutEmbedded, EMBEDDED_BACKBONE, embeddedFile, readEmbedded } from '../backbone/embedded.ts';
 import { inspectModel } from '../backbone/measure.ts';
 import { choosePreprocessing } from '../backbone/preprocessing.ts';
-import { parseModel } from '../backbone/read-model.ts';
+import { readOnnxFile } from '../backbone/read-model.ts';
+import { exists } from '../base/exists.ts';
 import { Failure } from '../base/failure.ts';
 import type { ModelProto } from '../engine/onnx/onnx_pb.ts';
-import { errorCode } from '../workspace/atomic.ts';
+import { listRuns as listConfigs } from '../training/run-folder.ts';
 import { isSafeName } from '../workspace/names.ts';
 import type { Workspace } from '../workspace/workspace.ts';
 
@@ -19,51 +21,78 @@ export interface AddBackboneRequest extends AddBackboneOptions {
   file: string;
 }
 
+/** A backbone and its size on the disk. */
+export type DescribedBackbone = BackboneDescription & { bytes: number };
+
+/** One that was added, with the names of others that are the same file prepared alike, and so share its features. */
+export type AddedBackbone = DescribedBackbone & { sameAs?: string[] };
+
 /** Takes a ViT's ONNX file into the workspace. Failures of the catalogue's `addBackbone`. */
 export async function addBackbone(
   workspace: Workspace,
   { file, ...options }: AddBackboneRequest,
-): Promise<BackboneDescription> {
-  return catalogue.describeBackbone(await catalogue.addBackbone(workspace, file, options));
+): Promise<AddedBackbone> {
+  const added = await catalogue.addBackbone(workspace, file, options);
+  const same = (await catalogue.listBackbones(workspace)).filter(
+    ({ name, sha256, preprocessing }) =>
+      name !== added.name && sha256 === added.sha256 && isDeepStrictEqual(preprocessing, added.preprocessing),
+  );
+  const sameAs = same.map(({ name }) => name);
+  return { ...(await describe(added)), ...(sameAs.length > 0 ? { sameAs } : {}) };
+}
+
+async function describe(backbone: Backbone): Promise<DescribedBackbone> {
+  const { size } = await stat(backbone.modelPath).catch(() => ({ size: 0 }));
+  return { ...catalogue.describeBackbone(backbone), bytes: size };
+}
+
+/**
+ * Takes a backbone out of the workspace. The file that it was added from, the runs made with it and its features stay.
+ * @throws Failure `unknown-backbone`, and `in-use` where runs need it, unless `force`
+ */
+export async function removeBackbone(workspace: Workspace, name: string, { force = false } = {}): Promise<void> {
+  const users = force ? [] : (await listConfigs(workspace)).filter(({ backbone }) => backbone === name);
+  const [first] = users;
+  if (first) {
+    const runs =
+      users.length === 1 ? `run "${first.run}" was` : `${users.length} runs were, "${first.run}" among them,`;
+    throw new Failure(
+      'in-use',
+      `Backbone "${name}" stays: ${runs} made with it and can predict, be evaluated and exported no longer without it; remove it all the same with --force.`,
+    );
+  }
+  await catalogue.removeBackbone(workspace, name);
 }
 
 /** The backbones of the workspace and the embedded one, and apart from them those that are damaged. */
 export async function listBackbones(
   workspace: Workspace,
-): Promise<{ backbones: BackboneDescription[]; damaged: DamagedBackbone[] }> {
+): Promise<{ backbones: DescribedBackbone[]; damaged: DamagedBackbone[] }> {
   const { backbones, damaged } = await catalogue.surveyBackbones(workspace);
-  const described = backbones.map(catalogue.describeBackbone);
+  const described = await Promise.all(backbones.map(describe));
   const taken = [...backbones, ...damaged].some(({ name }) => name === EMBEDDED_BACKBONE);
   return { backbones: taken ? described : [...described, await describeEmbedded(await readEmbedded())], damaged };
 }
 
 /** A backbone, and what the embedded one was made from. */
-export type InspectedBackbone = BackboneDescription & { about?: string };
+export type InspectedBackbone = DescribedBackbone & { about?: string };
 
 /** What a backbone of the workspace is, the embedded one, or what a file would be as one; nothing is added. */
 export async function inspectBackbone(workspace: Workspace, nameOrPath: string): Promise<InspectedBackbone> {
   if (await hasBackbone(workspace, nameOrPath)) {
     const backbone = await catalogue.loadBackbone(workspace, nameOrPath);
     const about = nameOrPath === EMBEDDED_BACKBONE && aboutEmbedded(await catalogue.readModel(backbone));
-    return { ...catalogue.describeBackbone(backbone), ...(about ? { about } : {}) };
+    return { ...(await describe(backbone)), ...(about ? { about } : {}) };
   }
   if (nameOrPath === EMBEDDED_BACKBONE) {
     const model = await readEmbedded();
     return { ...(await describeEmbedded(model)), about: aboutEmbedded(model) };
   }
   const modelPath = resolve(nameOrPath);
-  const bytes = await readFile(modelPath).catch((error: unknown) => {
-    if (errorCode(error) === 'ENOENT') throw neither(nameOrPath);
-    const why = errorCode(error) === 'EISDIR' ? 'is a folder, not an ONNX file' : 'cannot be read';
-    throw new Failure(
-      'missing-file',
-      `"${modelPath}" ${why}: give a backbone's name or the path of a ViT's .onnx file.`,
-    );
-  });
-  const structure = await inspectModel(parseModel(bytes, modelPath));
-  const preprocessing = choosePreprocessing(structure);
+  if (!(await exists(modelPath))) throw neither(nameOrPath);
+  const { model } = await readOnnxFile(modelPath);
   const name = basename(modelPath).replace(/\.onnx$/i, '');
-  return catalogue.describeBackbone({ name, modelPath, source: modelPath, sha256: '', structure, preprocessing });
+  return describe({ name, modelPath, source: modelPath, sha256: '', ...(await catalogue.examine(model, modelPath)) });
 }
 
 /**
@@ -76,11 +105,7 @@ export async function resolveBackbone(workspace: Workspace, nameOrPath: string):
   if (nameOrPath === EMBEDDED_BACKBONE) {
     return catalogue.addBackbone(workspace, embeddedFile(), { name: EMBEDDED_BACKBONE });
   }
-  const exists = await stat(nameOrPath).then(
-    () => true,
-    () => false,
-  );
-  if (!exists) throw neither(nameOrPath);
+  if (!(await exists(nameOrPath))) throw neither(nameOrPath);
   try {
     return await catalogue.addBackbone(workspace, nameOrPath);
   } catch (error) {
@@ -94,12 +119,12 @@ export async function resolveBackbone(workspace: Workspace, nameOrPath: string):
 }
 
 /** The embedded backbone as it would be in the workspace. */
-async function describeEmbedded(model: ModelProto): Promise<BackboneDescription> {
+async function describeEmbedded(model: ModelProto): Promise<DescribedBackbone> {
   const structure = await inspectModel(model);
   const file = embeddedFile();
   const preprocessing = choosePreprocessing(structure);
   const entry = { name: EMBEDDED_BACKBONE, modelPath: file, source: file, sha256: '', structure, preprocessing };
-  return catalogue.describeBackbone(entry);
+  return describe(entry);
 }
 
 async function hasBackbone(workspace: Workspace, name: string): Promise<boolean> {

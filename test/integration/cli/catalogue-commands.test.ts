@@ -98,6 +98,29 @@ describe('backbones', () => {
     expect(await readdir(join(workspace, 'backbones'))).toEqual(['small']);
   });
 
+  it('say which are the same file, where their preprocessing is from, and how large they are', async () => {
+    await writeFile(
+      join(base, 'preprocessor_config.json'),
+      JSON.stringify({ resample: 2, size: { shortest_edge: 16 } }),
+    );
+    const added = await cli('backbones', 'add', vit, '--name', 'beside');
+    expect(added.code, added.stderr).toBe(0);
+    expect(added.stdout).toContain('16 x 16, crop 1, bilinear');
+    expect(added.stdout).toContain('(from preprocessor_config.json, but for what was asked for)');
+    const again = await cli('backbones', 'add', vit, '--name', 'beside too', '--json');
+    expect(again.json).toMatchObject({ sameAs: ['beside'], preprocessingFrom: 'preprocessor_config.json' });
+    expect(again.stderr).toBe('It is the same file as beside, prepared alike: they share their features.\n');
+    expect((await cli('backbones', 'list')).stdout).toMatch(/^beside +2 +12 +17 +[\d,]+ +16 x 16 +[\d.]+ kB$/im);
+    await rm(join(base, 'preprocessor_config.json'));
+    for (const name of ['beside', 'beside too']) {
+      const removed = await cli('backbones', 'remove', name, '--json');
+      expect(removed).toMatchObject({ code: 0, json: { name, removed: true } });
+    }
+    const gone = await cli('backbones', 'remove', 'beside', '--json');
+    expect(gone).toMatchObject({ code: 1, json: { error: { code: 'unknown-backbone' } } });
+    await access(vit);
+  });
+
   it('are listed with those that are damaged', async () => {
     const broken = join(workspace, 'backbones', 'broken');
     await mkdir(broken, { recursive: true });
@@ -108,7 +131,7 @@ describe('backbones', () => {
     const whole = ['small', 'shapes-vit-64'].map((name) => expect.objectContaining({ name }) as unknown);
     expect(json).toEqual({ backbones: whole, damaged: [damaged] });
     const words = (await cli('backbones', 'list')).stdout;
-    expect(words).toMatch(/^broken +- +- +- +- +damaged$/m);
+    expect(words).toMatch(/^broken +- +- +- +- +damaged +-$/m);
     expect(words).toMatch(/^broken: .*is damaged/m);
     await rm(broken, { recursive: true });
   });
