@@ -1,6 +1,6 @@
 import { fork } from 'node:child_process';
 import { Failure } from '../base/failure.ts';
-import { forkEntry, trainingEnvironment } from '../base/fork-entry.ts';
+import { forkEntry, trainingArguments, trainingEnvironment } from '../base/fork-entry.ts';
 import { fromTrainer, type Pace, type ToTrainer, type TrainingJob, type TrainingOutcome } from './job.ts';
 import type { TrainingListener } from './train-network.ts';
 
@@ -19,7 +19,7 @@ export function trainInProcess(
   const { entry, execArgv } = forkEntry('./trainer-process', import.meta.url);
   const child = fork(entry, {
     serialization: 'advanced',
-    execArgv,
+    execArgv: [...trainingArguments, ...execArgv],
     env: trainingEnvironment(),
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
   });

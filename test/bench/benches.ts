@@ -66,6 +66,26 @@ export const benches: Record<string, (threads: number) => Bench> = {
       ];
     },
   }),
+  memory: (threads) => {
+    const side = (images: number) => tsSide('memory.ts', ['--images', String(images)], threads);
+    return {
+      about: 'an epoch of LAST, 17 tokens, width 192: what a trainer keeps in memory of 20,000 and of 1,000 images',
+      sides: { images_1000: side(1000), images_20000: side(20_000) },
+      ratios: { images: ['images_1000', 'images_20000'] },
+      repeats: 1,
+      rows: ({ sides: { images_1000: few, images_20000: many } }) => {
+        const times = many!.peakRssBytes.median / few!.peakRssBytes.median;
+        return [
+          {
+            what: 'memory: LAST, 17 tokens, width 192, 20,000 cached images against 1,000',
+            asked: "at most 1.1 x the trainer's peak",
+            measured: `${times.toFixed(2)} x`,
+            reached: times <= 1.1,
+          },
+        ];
+      },
+    };
+  },
   matmul: (threads) => ({
     about: 'a 1024 x 1024 float32 product in onnxruntime, all threads against one',
     sides: { one_thread: tsSide('matmul.ts', [], 1), all_threads: tsSide('matmul.ts', [], threads) },

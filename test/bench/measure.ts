@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { loadavg } from 'node:os';
 import path from 'node:path';
 import { Failure } from '../../src-main/base/failure.ts';
-import { trainingEnvironment } from '../../src-main/base/fork-entry.ts';
+import { trainingArguments, trainingEnvironment } from '../../src-main/base/fork-entry.ts';
 import { SideReport } from './side.ts';
 
 /** A program that does one side's work and prints a SideReport. */
@@ -43,7 +43,7 @@ export function tsSide(file: string, args: string[], threads: number, repeats?: 
   const script = path.join(import.meta.dirname, 'sides', file);
   return {
     command: process.execPath,
-    args: ['--import', 'tsx', script, ...args],
+    args: [...trainingArguments, '--import', 'tsx', script, ...args],
     env: { ...trainingEnvironment(), BENCH_THREADS: String(threads) },
     ...(repeats === undefined ? {} : { repeats }),
   };

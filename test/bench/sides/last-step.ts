@@ -5,19 +5,14 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
-import { mapName } from '../../../src-main/backbone/surgery.ts';
 import { CompiledEngine } from '../../../src-main/engine/compiled.ts';
-import { floatsToHalves, halvesToFloats } from '../../../src-main/engine/half.ts';
-import { baseColumns, mapColumns, type FeatureSet } from '../../../src-main/features/feature-set.ts';
-import { RowFileWriter } from '../../../src-main/features/row-file.ts';
 import { last } from '../../../src-main/methods/last.ts';
 import type { StepForm } from '../../../src-main/methods/network.ts';
 import { EpochRunner } from '../../../src-main/training/epoch.ts';
 import { defaultMicroBatch } from '../../../src-main/training/micro-batch.ts';
 import { Optimizer } from '../../../src-main/training/optimizer.ts';
 import { ParameterLayout } from '../../../src-main/training/parameters.ts';
-import { normal } from '../../../src-main/training/random.ts';
+import { writeRandomFeatures } from '../random-features.ts';
 import { CLASSES, GROUPS, RANK, SHAPES, type ShapeName } from '../shapes.ts';
 import { report, timeSteps } from '../side.ts';
 
@@ -52,7 +47,10 @@ const parameters = new ParameterLayout(network.parameters);
 const folder = await mkdtemp(join(tmpdir(), 'last-step-'));
 try {
   const engine = new CompiledEngine({ threads: 1 });
-  const data = { features: await randomFeatures(), labels: Array.from({ length: batch }, (_, i) => i % CLASSES) };
+  const data = {
+    features: await writeRandomFeatures(folder, layout, network.maps, batch),
+    labels: Array.from({ length: batch }, (_, i) => i % CLASSES),
+  };
   const options = {
     network,
     parameters,
@@ -86,49 +84,4 @@ try {
   report(times, { images: batch, microBatch, loss });
 } finally {
   await rm(folder, { recursive: true });
-}
-
-/** A cache of random features, P_i = P_{i-1} + noise. */
-async function randomFeatures(): Promise<FeatureSet> {
-  const generator = xoroshiro128plus(1);
-  // Values out of a table: drawing each of 29 million takes longer than the bench.
-  const noise = Float32Array.from({ length: 9973 }, () => normal(generator));
-  const state = new Float32Array(tokens * width);
-  const stored = new Float32Array(state.length);
-  const set: FeatureSet = {
-    images: batch,
-    tokens,
-    width,
-    storage: 'fp16',
-    maps: {},
-    base: join(folder, 'base.safetensors'),
-    hasCls: true,
-  };
-  const base = await RowFileWriter.create(set.base, baseColumns(width, true), batch);
-  const writers: RowFileWriter[] = [];
-  for (const map of network.maps) {
-    const path = join(folder, `${mapName(map)}.safetensors`);
-    set.maps[mapName(map)] = { path, scale: 1 };
-    writers.push(await RowFileWriter.create(path, mapColumns(tokens, width), batch));
-  }
-  for (let image = 0; image < batch; image++) {
-    state.fill(0);
-    for (const [index, writer] of writers.entries()) {
-      for (let i = 0; i < state.length; i++) state[i]! += noise[(i * 7 + index * 131 + image * 1009) % noise.length]!;
-      const map = floatsToHalves(state);
-      halvesToFloats(map, stored);
-      const sums = { row_sums: new Float32Array(tokens), row_square_sums: new Float32Array(tokens) };
-      stored.forEach((value, i) => {
-        const row = Math.floor(i / width);
-        sums.row_sums[row]! += value;
-        sums.row_square_sums[row]! += value ** 2;
-      });
-      await writer.write(image, 1, { map, ...sums });
-    }
-    const pooled = noise.subarray(image, image + width);
-    await base.write(image, 1, { base_cls: pooled, base_mean: pooled });
-  }
-  for (const writer of writers) await writer.finish({ scale: '1' });
-  await base.finish({});
-  return set;
 }
