@@ -53,8 +53,8 @@ function about(kind: string, source: string, what: string): Problem {
 }
 
 /**
- * Images with equal contents in more than one split (`leak`: results on the later split are too good) or in more than
- * one class (`conflict`). One problem a content and kind, at the first image that gives it away.
+ * Images with equal contents in more than one split (`leak`: results on the later split are too good), in more than
+ * one class (`conflict`) or twice in the same of both (`duplicate`). One problem a content and kind, at the first image that gives it away.
  */
 export function findDuplicates(source: string, images: readonly DatasetImage[]): Problem[] {
   const first = new Map<string, DatasetImage>();
@@ -78,6 +78,7 @@ export function findDuplicates(source: string, images: readonly DatasetImage[]):
     };
     if (image.split !== other.split) report('leak', `which is in ${other.split} and not in ${image.split}`);
     if (image.label !== other.label) report('conflict', 'which is in another class');
+    if (image.split === other.split && image.label === other.label) report('duplicate', 'in the same class and split');
   }
   return problems;
 }

@@ -47,6 +47,12 @@ export async function importDataset(
   const { name, known } = await findEntry(workspace, real, settings.name ?? nameFor(given, file), settings.name);
   const scan = await layout.scan(place, options.signal);
   const { images: checked, problems } = await checkImages(source, scan.images, known, options);
+  const missing = problems.filter(({ kind }) => kind === 'missing-file');
+  if (missing.length > 0 && missing.length === scan.images.length)
+    throw new Failure(
+      'dataset',
+      `None of the ${missing.length} images that are named in "${real}" exists, the first being "${missing[0]!.path}": their paths are taken from "${source}".`,
+    );
   const classProblems = findClassProblems(source, scan.classes, scan.images, checked);
   const images = dealSplits(checked, settings.seed ?? 1);
   if (!images.some((image) => image.split === 'train'))
@@ -129,8 +135,10 @@ async function checkImage(
 ): Promise<CheckedImage | Problem> {
   const file = locate({ source }, found);
   const status = await stat(file.path).catch(() => undefined);
-  if (!status?.isFile())
+  if (!status)
     return { kind: 'missing-file', path: file.path, message: `"${file.path}" does not exist and was left out.` };
+  if (!status.isFile())
+    return { kind: 'not-file', path: file.path, message: `"${file.path}" is no file and was left out.` };
   const { size: bytes, mtimeMs } = status;
   if (known?.bytes === bytes && known.mtimeMs === mtimeMs) return { ...found, bytes, mtimeMs, sha256: known.sha256 };
   try {

@@ -9,6 +9,7 @@ import * as store from '../data/dataset-store.ts';
 import { LateDecoder } from '../data/decode/late-decoder.ts';
 import { importDataset } from '../data/import.ts';
 import type { ImportSettings } from '../data/import.ts';
+import { listRuns } from '../training/run-folder.ts';
 import { isSafeName } from '../workspace/names.ts';
 import type { Workspace } from '../workspace/workspace.ts';
 
@@ -41,9 +42,15 @@ export async function showDataset(
   return { ...datasetSummary(dataset), source: pathOf(dataset), format: dataset.format };
 }
 
-/** Forgets a dataset; the user's own files stay. @throws Failure `no-dataset` */
-export async function removeDataset(workspace: Workspace, name: string): Promise<void> {
+/**
+ * Forgets a dataset; the user's own files stay, and so do the runs that were trained on it.
+ * @returns how many runs that are
+ * @throws Failure `no-dataset`
+ */
+export async function removeDataset(workspace: Workspace, name: string): Promise<{ runs: number }> {
   await store.removeDataset(workspace, name);
+  const runs = await listRuns(workspace);
+  return { runs: runs.filter(({ dataset }) => dataset === name).length };
 }
 
 /**

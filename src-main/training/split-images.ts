@@ -8,7 +8,7 @@ export type SplitImages = Record<SplitName, DatasetImage[]>;
 
 /**
  * @param noTest leaves the test split unread
- * @throws Failure `dataset` where there is nothing to train on
+ * @throws Failure `dataset` where there is nothing to train on, `usage` for a limit below the number of classes
  */
 export function splitImages(
   dataset: Dataset,
@@ -17,6 +17,12 @@ export function splitImages(
 ): SplitImages {
   const all = imagesOf(dataset, 'train');
   if (all.length === 0) throw new Failure('dataset', `Dataset ${dataset.name} has no training images.`);
+  const classes = new Set(all.map(({ label }) => label)).size;
+  if (limit !== null && limit < classes)
+    throw new Failure(
+      'usage',
+      `A limit of ${limit} leaves some of the ${classes} classes of dataset ${dataset.name} without an image to train on: allow at least ${classes}.`,
+    );
   return {
     train: limit === null ? all : stratifiedSubset(all, limit, seed),
     val: imagesOf(dataset, 'val'),

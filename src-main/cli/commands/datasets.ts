@@ -45,10 +45,11 @@ export function addDatasetCommands(program: Command, session: Session): void {
     .command('show')
     .description('classes, splits and the problems found')
     .argument('<name>')
-    .action(async (name: string) => {
+    .option('--problems', 'all problems, a line each')
+    .action(async (name: string, { problems }: { problems?: boolean }) => {
       const { showDataset } = await import('../../studio/datasets.ts');
       const shown = await showDataset(await session.workspace(), name);
-      session.answer(shown, `${describe(shown)}\nSource: ${shown.source} (${shown.format})`);
+      session.answer(shown, `${describe(shown, problems)}\nSource: ${shown.source} (${shown.format})`);
     });
 
   datasets
@@ -57,8 +58,10 @@ export function addDatasetCommands(program: Command, session: Session): void {
     .argument('<name>')
     .action(async (name: string) => {
       const { removeDataset } = await import('../../studio/datasets.ts');
-      await removeDataset(await session.workspace(), name);
-      session.answer({ name, removed: true }, `Forgot the dataset "${name}"; its images were left as they are.`);
+      const { runs } = await removeDataset(await session.workspace(), name);
+      const kept = `${counted(runs, 'run')} trained on it ${runs === 1 ? 'keeps its result' : 'keep their results'}; to evaluate or export ${runs === 1 ? 'it' : 'them'}, add the images again under this name.`;
+      const words = `Forgot the dataset "${name}"; its images were left as they are.${runs === 0 ? '' : ` ${kept}`}`;
+      session.answer({ name, removed: true, runs }, words);
     });
 }
 
@@ -76,9 +79,23 @@ function overview(all: readonly DatasetSummary[]): string {
   );
 }
 
+/** Class names and examples of problems that are printed before the rest becomes a number. */
 const SHOWN = 20;
+const EXAMPLES = 3;
 
-function describe({ name, classes, splits, problems }: DatasetSummary): string {
+/** Kinds of problems, in words for one and for many. */
+const problemWords: Record<string, [string, string]> = {
+  'bad-image': ['image that cannot be read', 'images that cannot be read'],
+  'missing-file': ['missing file', 'missing files'],
+  leak: ['picture in two splits', 'pictures in two splits'],
+  conflict: ['picture in two classes', 'pictures in two classes'],
+  duplicate: ['picture twice in a class', 'pictures twice in a class'],
+  'single-image': ['class with a single image', 'classes with a single image'],
+  'empty-class': ['class without images', 'classes without images'],
+  'untrained-class': ['class without training images', 'classes without training images'],
+};
+
+function describe({ name, classes, splits, problems }: DatasetSummary, everything = false): string {
   const counts = splitNames.flatMap((split) => (splits[split] ? [`${split} ${grouped(splits[split])}`] : []));
   const lines = [
     `${name}: ${counted(classes.length, 'class', 'classes')}; images: ${counts.join(', ')}`,
@@ -86,7 +103,16 @@ function describe({ name, classes, splits, problems }: DatasetSummary): string {
   ];
   if (problems.length > 0) {
     lines.push(`${counted(problems.length, 'problem')}:`);
-    lines.push(...shortened(problems.map(({ message }) => message)).map((message) => `  ${message}`));
+    const kinds = [...new Set(problems.map(({ kind }) => kind))];
+    const most = everything ? Infinity : problems.length <= SHOWN ? SHOWN : EXAMPLES;
+    for (const kind of kinds) {
+      const messages = problems.filter((problem) => problem.kind === kind).map(({ message }) => message);
+      const [one, many] = problemWords[kind] ?? ['other', 'others'];
+      lines.push(`  ${counted(messages.length, one, many)}`);
+      lines.push(...messages.slice(0, most).map((message) => `    ${message}`));
+      if (messages.length > most)
+        lines.push(`    and ${grouped(messages.length - most)} more: "sidetune datasets show ${name} --problems"`);
+    }
   }
   return lines.join('\n');
 }

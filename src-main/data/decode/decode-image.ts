@@ -11,6 +11,8 @@ import { resample, type Size } from './resample.ts';
 export const mostPixels = 100_000_000;
 
 sharp.cache(false);
+// Drawings have no pixels of their own, and may refer to other files.
+sharp.block({ operation: ['VipsForeignLoadSvg'] });
 // Several pictures are decoded at once; threads inside one would only get in each other's way.
 sharp.concurrency(1);
 
@@ -65,7 +67,9 @@ async function decodeContent(image: ImageReference, content: ImageContent): Prom
 }
 
 function openSharp(bytes: Buffer): Sharp {
-  if (!isBmp(bytes)) return sharp(bytes, { limitInputPixels: mostPixels, failOn: 'truncated' });
+  // The TIFF reader calls missing strips an error and not a truncation, and would leave them black.
+  const failOn = /^(II\*\0|MM\0\*)/.test(bytes.toString('latin1', 0, 4)) ? 'error' : 'truncated';
+  if (!isBmp(bytes)) return sharp(bytes, { limitInputPixels: mostPixels, failOn });
   if (pixelsOfBmp(bytes) > mostPixels) throw new Error('pixel limit');
   const { data, width, height } = decodeBmp(bytes);
   return sharp(data, { raw: { width, height, channels: 4 } });
@@ -84,6 +88,7 @@ function reasonOf(bytes: Buffer, error: unknown): string {
   if (/^ftyp(hei|hev|mif1|msf1)/.test(brand)) return 'it is HEIC, which is not supported; save it as JPEG or PNG';
   if (beginsAsLfsPointer(bytes)) return 'it is a Git LFS pointer; fetch the picture with "git lfs pull"';
   if (isBmp(bytes)) return 'it is a BMP that is damaged or cut short';
+  if (bytes.toString('latin1', 0, 1000).includes('<svg')) return 'it is SVG, a drawing; save it as PNG';
   if (/unsupported image format/.test(message)) return 'its content is not that of a supported image format';
   if (/premature end|truncat|ended prematurely|end of stream|not enough data|read gave|unexpected end/i.test(message))
     return 'it is cut short';
@@ -91,5 +96,5 @@ function reasonOf(bytes: Buffer, error: unknown): string {
 }
 
 function firstLine(message: string): string {
-  return message.split('\n', 1)[0]!.trim().replace(/\.$/, '');
+  return message.split('\n', 1)[0]!.replace(/[.:\s]+$/, '');
 }

@@ -43,7 +43,7 @@ const image = (path: string, sha256: string, split: 'train' | 'val' | 'test', la
 });
 
 describe('findDuplicates', () => {
-  it('reports equal contents across splits and across classes, and no others', () => {
+  it('reports equal contents across splits, across classes and inside a class, each content once', () => {
     const found = findDuplicates('/data', [
       image('a.png', 'same', 'train'),
       image('b.png', 'same', 'train'),
@@ -53,8 +53,12 @@ describe('findDuplicates', () => {
       image('f.png', 'other', 'train', 1),
       image('g.png', 'alone', 'val'),
     ]);
-    expect(found.map(({ kind, path }) => `${kind} ${path}`)).toEqual(['leak /data/c.png', 'conflict /data/f.png']);
-    expect(found[0]?.message).toContain('/data/a.png');
+    expect(found.map(({ kind, path }) => `${kind} ${path}`)).toEqual([
+      'duplicate /data/b.png',
+      'leak /data/c.png',
+      'conflict /data/f.png',
+    ]);
+    expect(found[1]?.message).toContain('/data/a.png');
   });
 });
 

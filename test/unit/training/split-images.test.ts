@@ -31,3 +31,10 @@ it('refuses a dataset with nothing to train on', () => {
     expect.objectContaining({ code: 'dataset', message: 'Dataset d has no training images.' }),
   );
 });
+
+it('refuses a limit that leaves classes out', () => {
+  const whole = dataset({ train: 10, val: 4 });
+  expect(() => splitImages(whole, { limit: 1, seed: 1 })).toThrow(
+    'A limit of 1 leaves some of the 2 classes of dataset d without an image to train on: allow at least 2.',
+  );
+});
