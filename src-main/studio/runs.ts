@@ -103,7 +103,11 @@ export async function showRun(workspace: Workspace, named: string): Promise<Show
   const run = await findRun(workspace, named);
   const config = await readConfig(workspace, run);
   const result = await readResult(workspace, run);
-  return { run, config, result, epochs: await readMetrics(runFile(workspace, run, 'metrics')) };
+  const metrics = runFile(workspace, run, 'metrics');
+  const epochs = await readMetrics(metrics);
+  if (result && epochs.length < result.epochs)
+    throw new Failure('damaged-file', `"${metrics}" is cut short: put it back from a copy.`);
+  return { run, config, result, epochs };
 }
 
 /**

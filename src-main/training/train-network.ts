@@ -159,7 +159,7 @@ async function standingOf(job: TrainingJob, layout: ParameterLayout): Promise<St
     const metrics = fileOf(job, 'metrics');
     const history = await readMetrics(metrics, checkpoint.epoch);
     if (history.length < checkpoint.epoch)
-      throw new Failure('damaged-file', `"${metrics}" lacks epochs that the checkpoint has.`);
+      throw new Failure('damaged-file', `"${metrics}" is cut short: it lacks epochs that the checkpoint has.`);
     return { checkpoint, best: { epoch: Number(epoch), val }, history };
   } catch (error) {
     throw advised(
