@@ -152,9 +152,14 @@ function parseEpoch(line: unknown, epoch: number, path: string): EpochMetrics {
     const metrics = epochSchema.parse(unsealed(line));
     if (metrics.epoch === epoch) return metrics;
   } catch (error) {
-    throw new Failure('damaged-file', `Line ${epoch} of "${path}" is damaged: put the file back from a copy.`, { cause: error });
+    throw new Failure('damaged-file', `Line ${epoch} of "${path}" is damaged: put the file back from a copy.`, {
+      cause: error,
+    });
   }
-  throw new Failure('damaged-file', `Line ${epoch} of "${path}" is not of epoch ${epoch}: put the file back from a copy.`);
+  throw new Failure(
+    'damaged-file',
+    `Line ${epoch} of "${path}" is not of epoch ${epoch}: put the file back from a copy.`,
+  );
 }
 
 export async function appendMetrics(path: string, metrics: EpochMetrics): Promise<void> {

@@ -120,7 +120,7 @@ describe('the command', () => {
   it.each<[file: string, args: () => string[], code: string, advice: RegExp]>([
     ['config.json', () => ['runs', 'show', whole.run], 'damaged-file', /remove the run with "sidetune runs remove/],
     ['result.json', () => ['runs', 'show', whole.run], 'damaged-file', /delete it, and "sidetune train --resume/],
-    ['metrics.jsonl', () => ['runs', 'show', whole.run], 'damaged-file', /put it back/],
+    ['metrics.jsonl', () => ['runs', 'show', whole.run], 'damaged-file', /put the file back/],
     ['best.safetensors', forExport, 'damaged-file', /put it back from a copy, or train again/],
     ['checkpoint.safetensors', forResume, 'damaged-file', /delete ".*checkpoint.*", and the run starts over/],
     ['dataset.json', () => ['datasets', 'show', 'hearts'], 'damaged-file', /remove the dataset "hearts" and add it/],
