@@ -3,27 +3,22 @@ import { generatorFor, uniform } from '../../../src-main/training/random.ts';
 import { oriented, radial, stroke } from './outline.ts';
 import type { Contour, Outline } from './outline.ts';
 
-/**
- * A shape about the origin that reaches to 1 or so; what has a direction points along x.
- * `turns`: how many turns bring it back to itself within a full one: 1 has a direction, 2 an axis, 0 many or all.
- */
+/** A shape about the origin that reaches to 1 or so. */
 export interface Family {
   name: string;
   outline: Outline;
-  turns: 0 | 1 | 2;
   /** Whether a smaller copy of it lies inside it, so that it may be drawn hollow. */
   hollow: boolean;
 }
 
 type Point = readonly [number, number];
-const family = (name: string, turns: Family['turns'], outline: Outline, hollow: boolean): Family => ({
+const family = (name: string, outline: Outline, hollow: boolean): Family => ({
   name,
   outline: outline.map(oriented),
-  turns,
   hollow,
 });
-const solid = (name: string, turns: Family['turns'], outline: Outline) => family(name, turns, outline, true);
-const drawn = (name: string, turns: Family['turns'], outline: Outline) => family(name, turns, outline, false);
+const solid = (name: string, outline: Outline) => family(name, outline, true);
+const drawn = (name: string, outline: Outline) => family(name, outline, false);
 const regular = (corners: number): Outline => [radial(() => 1, corners)];
 const star = (points: number, inner: number): Outline => {
   return [radial((angle) => (Math.round((angle * points) / Math.PI) % 2 === 0 ? 1 : inner), 2 * points)];
@@ -39,54 +34,47 @@ const polygon = (...points: readonly Point[]): Contour => points.flat();
 const THICKNESS = 0.34;
 
 const named: readonly Family[] = [
-  solid('disc', 0, [radial(() => 1)]),
-  solid('ellipse', 2, [radial((a) => 0.5 / Math.hypot(0.5 * Math.cos(a), Math.sin(a)))]),
-  solid('egg', 1, [radial((a) => 0.72 / Math.hypot(Math.cos(a) * (Math.cos(a) > 0 ? 0.72 : 1.05), Math.sin(a)))]),
-  solid('square', 0, regular(4)),
-  solid('rectangle', 2, [polygon([-1, -0.5], [1, -0.5], [1, 0.5], [-1, 0.5])]),
-  solid('bar', 2, [polygon([-1, -0.22], [1, -0.22], [1, 0.22], [-1, 0.22])]),
-  solid('triangle', 0, regular(3)),
-  solid('spike', 1, [polygon([1.1, 0], [-0.8, 0.5], [-0.8, -0.5])]),
-  solid('wedge', 1, [polygon([-0.7, -0.8], [-0.7, 0.8], [0.9, -0.8])]),
-  solid('pentagon', 0, regular(5)),
-  solid('hexagon', 0, regular(6)),
-  solid('star-4', 0, star(4, 0.38)),
-  solid('star-5', 0, star(5, 0.42)),
-  solid('star-7', 0, star(7, 0.55)),
-  solid('gear', 0, [radial((a) => (Math.sin(9 * a) > 0 ? 1 : 0.78), 108)]),
-  solid('flower', 0, [radial((a) => 0.75 + 0.25 * Math.cos(5 * a), 80)]),
-  solid('teardrop', 1, [polygon([1.15, 0], ...arc(55, 305, 0.68).map(([x, y]): Point => [x - 0.3, y]))]),
-  drawn('crescent', 1, [
+  solid('disc', [radial(() => 1)]),
+  solid('ellipse', [radial((a) => 0.5 / Math.hypot(0.5 * Math.cos(a), Math.sin(a)))]),
+  solid('egg', [radial((a) => 0.72 / Math.hypot(Math.cos(a) * (Math.cos(a) > 0 ? 0.72 : 1.05), Math.sin(a)))]),
+  solid('square', regular(4)),
+  solid('rectangle', [polygon([-1, -0.5], [1, -0.5], [1, 0.5], [-1, 0.5])]),
+  solid('bar', [polygon([-1, -0.22], [1, -0.22], [1, 0.22], [-1, 0.22])]),
+  solid('triangle', regular(3)),
+  solid('spike', [polygon([1.1, 0], [-0.8, 0.5], [-0.8, -0.5])]),
+  solid('wedge', [polygon([-0.7, -0.8], [-0.7, 0.8], [0.9, -0.8])]),
+  solid('pentagon', regular(5)),
+  solid('hexagon', regular(6)),
+  solid('star-4', star(4, 0.38)),
+  solid('star-5', star(5, 0.42)),
+  solid('star-7', star(7, 0.55)),
+  solid('gear', [radial((a) => (Math.sin(9 * a) > 0 ? 1 : 0.78), 108)]),
+  solid('flower', [radial((a) => 0.75 + 0.25 * Math.cos(5 * a), 80)]),
+  solid('teardrop', [polygon([1.15, 0], ...arc(55, 305, 0.68).map(([x, y]): Point => [x - 0.3, y]))]),
+  drawn('crescent', [
     polygon(...arc(60, 300, 1), ...arc(285, 75, 0.9).map(([x, y]): Point => [x + 0.35, y])).map((value) => -value),
   ]),
-  solid('half-disc', 1, [polygon(...arc(-90, 90, 1).map(([x, y]): Point => [x - 0.4, y]))]),
-  solid('quarter', 1, [polygon([-0.6, 0], ...arc(-45, 45, 1.4).map(([x, y]): Point => [x - 0.6, y]))]),
-  solid('mouth', 1, [polygon([0, 0], ...arc(35, 325, 1)).map((value) => -value)]),
-  solid('kite', 1, [polygon([1.1, 0], [-0.35, 0.7], [-0.8, 0], [-0.35, -0.7])]),
-  solid('trapezoid', 1, [polygon([0.7, -0.4], [0.7, 0.4], [-0.7, 0.9], [-0.7, -0.9])]),
-  solid('slanted', 2, [polygon([-1, -0.5], [0.5, -0.5], [1, 0.5], [-0.5, 0.5])]),
-  solid('leaf', 2, [
+  solid('half-disc', [polygon(...arc(-90, 90, 1).map(([x, y]): Point => [x - 0.4, y]))]),
+  solid('quarter', [polygon([-0.6, 0], ...arc(-45, 45, 1.4).map(([x, y]): Point => [x - 0.6, y]))]),
+  solid('mouth', [polygon([0, 0], ...arc(35, 325, 1)).map((value) => -value)]),
+  solid('kite', [polygon([1.1, 0], [-0.35, 0.7], [-0.8, 0], [-0.35, -0.7])]),
+  solid('trapezoid', [polygon([0.7, -0.4], [0.7, 0.4], [-0.7, 0.9], [-0.7, -0.9])]),
+  solid('slanted', [polygon([-1, -0.5], [0.5, -0.5], [1, 0.5], [-0.5, 0.5])]),
+  solid('leaf', [
     polygon(
       ...arc(-53, 53, 1.25).map(([x, y]): Point => [y, x - 0.75]),
       ...arc(127, 233, 1.25).map(([x, y]): Point => [y, x + 0.75]),
     ),
   ]),
-  solid('house', 1, [polygon([1, 0], [0.25, 0.8], [-0.8, 0.8], [-0.8, -0.8], [0.25, -0.8])]),
-  drawn('fish', 1, [
+  solid('house', [polygon([1, 0], [0.25, 0.8], [-0.8, 0.8], [-0.8, -0.8], [0.25, -0.8])]),
+  drawn('fish', [
     radial((a) => 0.42 / Math.hypot(0.42 * Math.cos(a), Math.sin(a))).map((v, i) => (i % 2 ? v : 0.8 * v + 0.25)),
     polygon([-0.3, 0], [-1, 0.55], [-1, -0.55]),
   ]),
-  drawn('mushroom', 1, [
-    polygon(...arc(-90, 90, 0.9)),
-    polygon([0.1, -0.25], [0.1, 0.25], [-0.9, 0.25], [-0.9, -0.25]),
-  ]),
-  drawn('arrow', 1, [
-    polygon([1.1, 0], [0.2, 0.7], [0.2, -0.7]),
-    polygon([0.3, -0.2], [0.3, 0.2], [-1, 0.2], [-1, -0.2]),
-  ]),
+  drawn('mushroom', [polygon(...arc(-90, 90, 0.9)), polygon([0.1, -0.25], [0.1, 0.25], [-0.9, 0.25], [-0.9, -0.25])]),
+  drawn('arrow', [polygon([1.1, 0], [0.2, 0.7], [0.2, -0.7]), polygon([0.3, -0.2], [0.3, 0.2], [-1, 0.2], [-1, -0.2])]),
   drawn(
     'chevron',
-    1,
     stroke(
       [
         [-0.6, -0.8],
@@ -98,7 +86,6 @@ const named: readonly Family[] = [
   ),
   drawn(
     'plus',
-    0,
     stroke(
       [
         [-0.85, 0],
@@ -117,7 +104,6 @@ const named: readonly Family[] = [
   ),
   drawn(
     'tee',
-    1,
     stroke(
       [
         [-0.9, 0],
@@ -136,7 +122,6 @@ const named: readonly Family[] = [
   ),
   drawn(
     'angle',
-    1,
     stroke(
       [
         [0.8, -0.6],
@@ -148,7 +133,6 @@ const named: readonly Family[] = [
   ),
   drawn(
     'cup',
-    1,
     stroke(
       [
         [0.8, -0.65],
@@ -161,7 +145,6 @@ const named: readonly Family[] = [
   ),
   drawn(
     'zigzag',
-    2,
     stroke(
       [
         [-0.8, -0.7],
@@ -174,7 +157,6 @@ const named: readonly Family[] = [
   ),
   drawn(
     'rungs',
-    2,
     stroke(
       [
         [-0.8, -0.7],
@@ -200,7 +182,6 @@ const named: readonly Family[] = [
   ),
   drawn(
     'fork',
-    1,
     stroke(
       [
         [-0.9, 0],
@@ -218,7 +199,7 @@ const named: readonly Family[] = [
       ),
     ),
   ),
-  drawn('key', 1, [
+  drawn('key', [
     ...stroke(
       [...arc(0, 360, 0.42)].map(([x, y]): Point => [x + 0.55, y]),
       0.22,
@@ -240,7 +221,6 @@ const named: readonly Family[] = [
   ]),
   drawn(
     'spiral',
-    1,
     stroke(
       Array.from({ length: 30 }, (_, i): Point => [
         (0.12 + 0.03 * i) * Math.cos(i * 0.42),
@@ -249,9 +229,9 @@ const named: readonly Family[] = [
       0.2,
     ),
   ),
-  drawn('ring', 0, stroke(arc(0, 360, 0.8, 28), 0.28)),
-  drawn('open-ring', 1, stroke(arc(35, 325, 0.8, 24), 0.3)),
-  drawn('barbell', 2, [
+  drawn('ring', stroke(arc(0, 360, 0.8, 28), 0.28)),
+  drawn('open-ring', stroke(arc(35, 325, 0.8, 24), 0.3)),
+  drawn('barbell', [
     radial(() => 0.45).map((v, i) => (i % 2 ? v : v - 0.6)),
     radial(() => 0.45).map((v, i) => (i % 2 ? v : v + 0.6)),
     ...stroke(
@@ -278,7 +258,7 @@ function blob(index: number): Family {
   }));
   const radius = (angle: number) =>
     0.62 * Math.exp(waves.reduce((sum, { order, height, phase }) => sum + height * Math.cos(order * angle + phase), 0));
-  return solid(`blob-${index}`, 1, [radial(radius)]);
+  return solid(`blob-${index}`, [radial(radius)]);
 }
 
 /** Three to five strokes between the points of a grid of nine, as letters are. */
@@ -291,7 +271,7 @@ function glyph(index: number): Family {
     const next = Math.floor(9 * uniform(random));
     if (!points.includes(next)) points.push(next);
   }
-  return drawn(`glyph-${index}`, 1, stroke(points.map(at), 0.3));
+  return drawn(`glyph-${index}`, stroke(points.map(at), 0.3));
 }
 
 export const families: readonly Family[] = [

@@ -2,6 +2,8 @@
 import type { RandomGenerator } from 'pure-rand/types/RandomGenerator';
 import { generatorFor, uniform } from '../../../src-main/training/random.ts';
 import { families } from './families.ts';
+import { orientationOf } from './orientation.ts';
+import type { Orientation } from './orientation.ts';
 import { coverage, hollowed, place, radial } from './outline.ts';
 import type { Outline } from './outline.ts';
 import { colourDistance, hueClass, patterns, randomColour, randomSurface } from './surfaces.ts';
@@ -30,14 +32,13 @@ export interface Picture {
 
 interface Thing {
   family: number;
-  /** Radians, clockwise on the screen. */
-  angle: number;
   radius: number;
   x: number;
   y: number;
   hollow: boolean;
   surface: Surface;
   covered: Float32Array;
+  orientation: Orientation;
 }
 
 const PURPOSE = 10;
@@ -72,7 +73,7 @@ export function drawPicture(index: number, seed: number): Picture {
     pixels,
     answers: {
       shape: main.family,
-      ...orientationOf(main),
+      ...orientationClasses(main.orientation),
       hue: hueOf(main.surface),
       pattern: patterns.indexOf(main.surface.pattern),
       hollow: families[main.family]!.hollow ? Number(main.hollow) : null,
@@ -89,7 +90,7 @@ export function drawPicture(index: number, seed: number): Picture {
         object: Number(thing !== undefined),
         edge: edgeOf(figure, patch),
         shape: thing ? thing.family : null,
-        direction: thing ? orientationOf(thing).direction : null,
+        direction: thing ? orientationClasses(thing.orientation).direction : null,
         bearing: thing ? bearingOf(thing, patch) : null,
         hue: hueOf(surface),
         pattern: patterns.indexOf(surface.pattern),
@@ -134,25 +135,23 @@ function randomThing(random: RandomGenerator, bare: boolean, ground: Surface, ra
   let colour = randomColour(random);
   while (colourDistance(colour, ground.first) < 0.45) colour = randomColour(random);
   const pattern: Pattern = bare || uniform(random) < 0.35 ? 'plain' : pick(random, patterns.slice(0, -1));
+  const covered = coverage(placed, SIDE);
   return {
     family: number,
-    angle,
     radius,
     x,
     y,
     hollow,
     surface: randomSurface(random, pattern, SIDE, colour),
-    covered: coverage(placed, SIDE),
+    covered,
+    orientation: orientationOf(covered, SIDE),
   };
 }
 
-/** Which way it points or lies, where its form says so. */
-function orientationOf({ family, angle }: Thing): { direction: number | null; axis: number | null } {
-  const { turns } = families[family]!;
-  const turn = angle / (2 * Math.PI);
+function orientationClasses({ direction, axis }: Orientation): { direction: number | null; axis: number | null } {
   return {
-    direction: turns === 1 ? Math.floor(turn * DIRECTIONS) % DIRECTIONS : null,
-    axis: turns === 2 ? Math.floor(2 * turn * AXES) % AXES : null,
+    direction: direction === null ? null : Math.floor(direction * DIRECTIONS) % DIRECTIONS,
+    axis: axis === null ? null : Math.floor(2 * axis * AXES) % AXES,
   };
 }
 
