@@ -143,6 +143,25 @@ describe('importDataset', () => {
     ]);
   });
 
+  it('takes parquet files as they are, and refuses one whose class has no good picture', async () => {
+    const fixtures = join(import.meta.dirname, '../unit/data/fixtures/parquet');
+    const root = join(base, 'packed');
+    await cp(join(fixtures, 'data'), join(root, 'data'), { recursive: true });
+    const dataset = await importDataset(workspace, root, {}, { decoder });
+    expect(datasetSummary(dataset)).toEqual({
+      name: 'packed',
+      classes: ['red', 'green', 'blue'],
+      splits: { train: 15, val: 3, test: 6 },
+      problems: [],
+    });
+    expect(await loadDataset(workspace, 'packed')).toEqual(dataset);
+    const odd = join(base, 'odd.parquet');
+    await cp(join(fixtures, 'odd.parquet'), odd);
+    await expect(importDataset(workspace, odd, {}, { decoder })).rejects.toThrow(
+      /none of the 2 images of the class "green" can be read/,
+    );
+  });
+
   it('stops when asked to and leaves nothing behind', async () => {
     const root = join(base, 'stopped');
     await paintClasses(root, { a: 20 });
