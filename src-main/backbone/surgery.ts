@@ -52,7 +52,7 @@ export const BASE_MEAN = 'base_mean';
 /** Every value and node made here starts with it. */
 const OWN = 'sidetune/';
 const OLDEST_OPSET = 13;
-/** From here on ReduceMax takes its axes as an input. */
+/** From here on reductions other than ReduceSum take their axes as an input. */
 const AXES_ARE_INPUT = 18;
 
 /** Largest code of a map in 8 bits, which is symmetric around 0. */
@@ -152,10 +152,9 @@ class TapWriter {
     this.add('Cast', [rounded], names.map, { to: DataType.FLOAT16 });
     const read = this.add('Cast', [names.map], `${OWN}${names.map}_read`, { to: DataType.FLOAT });
     const stored = this.add('Mul', [read, names.scale], `${OWN}${names.map}_stored`);
-    const squares = this.add('Mul', [stored, stored], `${OWN}${names.map}_squares`);
     const lastAxis = this.integers('last_axis', [-1]);
     this.add('ReduceSum', [stored, lastAxis], names.rowSums, { keepdims: 0 });
-    this.add('ReduceSum', [squares, lastAxis], names.rowSquareSums, { keepdims: 0 });
+    this.reduceRows('ReduceSumSquare', stored, names.rowSquareSums, 0);
     this.outputs.push(
       valueInfo(names.map, DataType.FLOAT16, [this.batch, tokens, width]),
       valueInfo(names.rowSums, DataType.FLOAT, [this.batch, tokens]),
@@ -171,10 +170,7 @@ class TapWriter {
   private roundRows(rows: string, names: ReturnType<typeof mapValues>): string {
     const own = (part: string) => `${OWN}${names.map}_${part}`;
     const magnitudes = this.add('Abs', [rows], own('magnitudes'));
-    const largest =
-      this.opset < AXES_ARE_INPUT
-        ? this.add('ReduceMax', [magnitudes], own('largest'), { axes: [-1], keepdims: 1 })
-        : this.add('ReduceMax', [magnitudes, this.integers('last_axis', [-1])], own('largest'), { keepdims: 1 });
+    const largest = this.reduceRows('ReduceMax', magnitudes, own('largest'), 1);
     const raised = this.number('step_of_largest', (1 + 2 ** -STEP_BITS) / LARGEST_CODE);
     const wanted = this.add('Mul', [largest, raised], own('wanted_step'));
     const exact = this.add('Max', [wanted, this.number('smallest_step', SMALLEST_STEP)], own('exact_step'));
@@ -191,6 +187,16 @@ class TapWriter {
       valueInfo(names.rowSteps, DataType.FLOAT16, [this.batch, tokens]),
     );
     return this.add('Mul', [codes, step], own('restored'));
+  }
+
+  private reduceRows(
+    operator: 'ReduceMax' | 'ReduceSumSquare',
+    input: string,
+    output: string,
+    keepdims: number,
+  ): string {
+    if (this.opset < AXES_ARE_INPUT) return this.add(operator, [input], output, { axes: [-1], keepdims });
+    return this.add(operator, [input, this.integers('last_axis', [-1])], output, { keepdims });
   }
 
   addBase(): void {

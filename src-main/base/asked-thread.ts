@@ -1,4 +1,4 @@
-import { parentPort, type Worker } from 'node:worker_threads';
+import { parentPort, type Transferable, type Worker } from 'node:worker_threads';
 import { Failure } from './failure.ts';
 
 interface Asked<Request> {
@@ -19,6 +19,9 @@ export class AskedThread<Request, Answer> {
   private readonly waiting = new Map<number, Waiting<Answer>>();
   private nextId = 1;
   private ended: Error | undefined;
+  /** Since when nothing is asked; undefined before the first answer, and while something is. */
+  private idleSince: number | undefined;
+  private idle = 0;
 
   /** @param name what errors call the thread */
   constructor(
@@ -28,6 +31,7 @@ export class AskedThread<Request, Answer> {
     worker.on('message', (reply: Reply<Answer>) => {
       const waiting = this.waiting.get(reply.id);
       this.waiting.delete(reply.id);
+      if (this.waiting.size === 0) this.idleSince = performance.now();
       if (reply.kind === 'done') waiting?.resolve(reply.answer);
       else waiting?.reject(reply.code ? new Failure(reply.code, reply.message) : new Error(reply.message));
     });
@@ -39,10 +43,17 @@ export class AskedThread<Request, Answer> {
   ask(request: Request): Promise<Answer> {
     if (this.ended) return Promise.reject(this.ended);
     const id = this.nextId++;
+    if (this.idleSince !== undefined) this.idle += performance.now() - this.idleSince;
+    this.idleSince = undefined;
     return new Promise((resolve, reject) => {
       this.waiting.set(id, { resolve, reject });
       this.worker.postMessage({ id, request } satisfies Asked<Request>);
     });
+  }
+
+  /** Milliseconds between its first answer and its last question in which it was asked nothing. */
+  get idleMs(): number {
+    return this.idle;
   }
 
   /** Ends the thread; what is still asked fails. */
@@ -60,18 +71,22 @@ export class AskedThread<Request, Answer> {
 /**
  * Called on the thread itself: answers what it is asked, one request at a time, in order.
  * @param answer takes the requests of the `AskedThread` on the other side, whatever they are
+ * @param given what of an answer goes over to the other side instead of being copied
  */
-export function answerRequests(answer: (request: never) => Promise<unknown>): void {
+export function answerRequests<Answer>(
+  answer: (request: never) => Promise<Answer>,
+  given: (answer: Answer) => Transferable[] = () => [],
+): void {
   const port = parentPort;
   if (!port) throw new Error('This file is the entry of a worker thread.');
   let queue = Promise.resolve();
   port.on('message', ({ id, request }: Asked<never>) => {
     queue = queue.then(async () => {
       const reply = await answer(request).then(
-        (given): Reply<unknown> => ({ id, kind: 'done', answer: given }),
-        (error: unknown): Reply<unknown> => ({ id, kind: 'failed', ...inWords(error) }),
+        (done): Reply<Answer> => ({ id, kind: 'done', answer: done }),
+        (error: unknown): Reply<Answer> => ({ id, kind: 'failed', ...inWords(error) }),
       );
-      port.postMessage(reply);
+      port.postMessage(reply, reply.kind === 'done' ? given(reply.answer) : []);
     });
   });
 }

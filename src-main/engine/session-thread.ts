@@ -15,6 +15,11 @@ export class SessionThread {
     return new ThreadSession(this.thread, session!);
   }
 
+  /** @see AskedThread.idleMs */
+  get idleMs(): number {
+    return this.thread.idleMs;
+  }
+
   /** Ends the thread and with it all its sessions; what is still asked fails. */
   async close(): Promise<void> {
     await this.thread.close();

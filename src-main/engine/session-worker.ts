@@ -8,7 +8,9 @@ const sessions = new Map<number, InferenceSession>();
 let opened = 0;
 
 // One request at a time: concurrent runs would only fight for the same cores.
-answerRequests(async (request: SessionRequest): Promise<SessionAnswer> => {
+answerRequests(answer, buffersOf);
+
+async function answer(request: SessionRequest): Promise<SessionAnswer> {
   switch (request.kind) {
     case 'open': {
       const session = ++opened;
@@ -29,7 +31,12 @@ answerRequests(async (request: SessionRequest): Promise<SessionAnswer> => {
       sessions.delete(request.session);
       return {};
   }
-});
+}
+
+/** The outputs' memory: it goes over to the other thread and is not copied. */
+function buffersOf({ outputs = {} }: SessionAnswer): ArrayBuffer[] {
+  return [...new Set(Object.values(outputs).map(({ data }) => data.buffer as ArrayBuffer))];
+}
 
 function sent({ type, dims, data }: Tensor): SentTensor {
   const view = data as unknown as ArrayBufferView;

@@ -46,6 +46,8 @@ export interface Extraction {
   sets: CachedSet[];
   /** Seconds spent in extraction; 0 when everything was there. */
   seconds: number;
+  /** Of them, those in which the ViT waited: for images, or for files to be written. */
+  vitWaited: number;
 }
 
 interface Gap {
@@ -70,21 +72,21 @@ export async function extractFeatures(
 ): Promise<Extraction> {
   const started = performance.now();
   const needed = await findGaps(workspace, request);
-  let extracted = false;
+  let vitWaited: number | undefined;
   if (needed.length > 0) {
     for (const { folder } of needed) await sweepTemporaries(folder);
     await checkSpace(workspace.features, neededBytes(request, needed));
     const folders = needed.map(({ folder }) => folder);
-    extracted = await withFolders(folders, options, async () => {
+    vitWaited = await withFolders(folders, options, async () => {
       // Another process may have filled them while this one waited.
       const gaps = await findGaps(workspace, request);
       for (const { folder } of gaps) await sweepTemporaries(folder);
-      if (gaps.length > 0) await fill(request, gaps, options);
-      return gaps.length > 0;
+      return gaps.length > 0 ? fill(request, gaps, options) : undefined;
     });
   }
   const sets = await Promise.all(request.lists.map((images) => describe(workspace, request, images)));
-  return { sets, seconds: extracted ? (performance.now() - started) / 1000 : 0 };
+  const seconds = vitWaited === undefined ? 0 : (performance.now() - started) / 1000;
+  return { sets, seconds, vitWaited: vitWaited ?? 0 };
 }
 
 /** What extraction would have to do: the lists that lack something, and the bytes that it would write. */
@@ -125,7 +127,8 @@ function neededBytes({ backbone, storage }: ExtractionRequest, gaps: readonly Ga
   );
 }
 
-async function fill(request: ExtractionRequest, gaps: readonly Gap[], options: TaskOptions): Promise<void> {
+/** @returns seconds in which the ViT had nothing to do */
+async function fill(request: ExtractionRequest, gaps: readonly Gap[], options: TaskOptions): Promise<number> {
   const { backbone, source, storage = 'fp16' } = request;
   const named = new Map(gaps.flatMap((gap) => gap.maps).map((map) => [mapName(map), map]));
   const maps = [...named.values()];
@@ -153,6 +156,7 @@ async function fill(request: ExtractionRequest, gaps: readonly Gap[], options: T
         });
         before += gap.images.length;
       }
+      return vit.idleSeconds;
     } finally {
       await vit.close();
     }
@@ -201,16 +205,13 @@ interface OpenFiles {
 }
 
 async function writeList(job: ListJob, scales: readonly number[]): Promise<void> {
-  const { gap, maps, vit, report } = job;
+  const { gap, maps, report } = job;
   const places = new Map(maps.map((map, index) => [mapName(map), index]));
   const files: OpenFiles = { maps: [], base: undefined };
   try {
     await openFiles(job, files);
-    for await (const { first, count, pixels } of readImages(job)) {
-      // The first batch leaves room for those that follow; they may use it up.
-      const fitting = await vit.runFitting(pixels, count, scales, first === 0 ? HEADROOM : LARGEST_HALF);
-      if (fitting.scales !== scales) throw new Overflow(fitting.scales);
-      const { batch } = fitting;
+    for await (const { first, count, batch } of tapImages(job, scales)) {
+      job.signal?.throwIfAborted();
       for (const { map, file } of files.maps) {
         await file.write(first, count, mapRows(batch.maps[places.get(mapName(map))!]!));
       }
@@ -231,6 +232,30 @@ async function writeList(job: ListJob, scales: readonly number[]): Promise<void>
     await files.base?.abandon();
     throw error;
   }
+}
+
+/**
+ * The list's images through the ViT, in order. The ViT is given the next batch before it is done with one, so that it
+ * works while the batch before is written.
+ * @throws Overflow
+ */
+async function* tapImages(job: ListJob, scales: readonly number[]) {
+  const tap = async ({ first, count, pixels }: ImageBatch) => {
+    // The first batch leaves room for those that follow; they may use it up.
+    const headroom = first === 0 ? HEADROOM : LARGEST_HALF;
+    const { batch, scales: fitting } = await job.vit.runFitting(pixels, count, scales, headroom);
+    if (fitting !== scales) throw new Overflow(fitting);
+    return { first, count, batch };
+  };
+  let ahead: ReturnType<typeof tap> | undefined;
+  for await (const images of readImages(job)) {
+    const next = tap(images);
+    // Seen when its turn comes; until then a failure is not unhandled.
+    next.catch(() => undefined);
+    if (ahead) yield await ahead;
+    ahead = next;
+  }
+  if (ahead) yield await ahead;
 }
 
 /** Keeps a file that another process has finished meanwhile: something may already be reading it. */

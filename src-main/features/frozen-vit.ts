@@ -110,6 +110,11 @@ export class FrozenVit {
     }
   }
 
+  /** Seconds in which the ViT had nothing to do, from when it was open to its last batch. */
+  get idleSeconds(): number {
+    return this.thread.idleMs / 1000;
+  }
+
   async close(): Promise<void> {
     await this.thread.close();
   }

@@ -34,13 +34,25 @@ export function raiseScales(
   // What is not a number in one block stays so in all that follow, and no scale helps.
   if (![batch.baseMean, batch.baseCls ?? []].every(isFinite)) throw notFinite('output');
   const next = scales.map((scale, index) => {
-    const largest = largestHalf(batch.maps[index]!.map);
+    const { map, rowSquareSums } = batch.maps[index]!;
+    if (noLargerThan(headroom * scale, rowSquareSums)) return scale;
+    const largest = largestHalf(map);
     if (largest <= headroom) return scale;
     const factor = Number.isFinite(largest) ? 2 ** Math.ceil(Math.log2(largest / headroom)) : 16;
     if (scale * factor > LARGEST_SCALE) throw notFinite(`feature map ${mapName(maps[index]!)}`);
     return scale * factor;
   });
   return next.some((scale, index) => scale !== scales[index]) ? next : undefined;
+}
+
+/**
+ * Whether no value of a map can exceed `bound`, by its rows' sums of squares alone: there are few of them. Maybe not is
+ * said too where they are not numbers.
+ */
+function noLargerThan(bound: number, rowSquareSums: Float32Array): boolean {
+  // The sums are rounded themselves.
+  const most = 0.999 * bound ** 2;
+  return rowSquareSums.every((sum) => sum <= most);
 }
 
 const isFinite = (values: ArrayLike<number>): boolean => Array.prototype.every.call(values, Number.isFinite);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { floatsToHalves } from '../../../src-main/engine/half.ts';
+import { floatsToHalves, halvesToFloats } from '../../../src-main/engine/half.ts';
 import { LARGEST_HALF, largestHalf, raiseScales } from '../../../src-main/features/map-scales.ts';
 import type { TappedBatch } from '../../../src-main/features/tapped-batch.ts';
 
@@ -10,8 +10,11 @@ const maps = [
 
 function batch(...values: number[][]): TappedBatch {
   const sums = new Float32Array(1);
+  const squares = (map: Uint16Array) =>
+    Float32Array.of(halvesToFloats(map).reduce((sum, value) => sum + value ** 2, 0));
+  const tapped = (map: Uint16Array) => ({ map, rowSums: sums, rowSquareSums: squares(map) });
   return {
-    maps: values.map((map) => ({ map: floatsToHalves(map), rowSums: sums, rowSquareSums: sums })),
+    maps: values.map((map) => tapped(floatsToHalves(map))),
     baseCls: sums,
     baseMean: sums,
   };
