@@ -1,4 +1,5 @@
 import { fork } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdir, mkdtemp, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -169,7 +170,11 @@ describe('a backbone that is not finite', () => {
 
   it.each([{ maps: last }, { maps: [] }])('is refused, and nothing of it kept, with maps $maps', async ({ maps }) => {
     const spoilt = changed('block1.mlp.fc2.bias', (value, index) => (index === 0 ? NaN : value));
-    const backbone = await add(spoilt);
+    // One that is so from the start is refused when it is added: this one was spoilt since.
+    const modelPath = join(workspace.root, 'spoilt.onnx');
+    await writeFile(modelPath, encodeModel(spoilt));
+    const sha256 = createHash('sha256').update(encodeModel(spoilt)).digest('hex');
+    const backbone = { ...(await add(plain)), modelPath, sha256 };
     await expect(extractFeatures(workspace, request(backbone, { maps }))).rejects.toMatchObject(refusal('output'));
     const [key] = await readdir(workspace.features);
     expect(await readdir(join(workspace.features, key!))).toEqual([]);
