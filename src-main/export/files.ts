@@ -1,11 +1,16 @@
+import { rename, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { exists } from '../base/exists.ts';
 import { Failure } from '../base/failure.ts';
 import { makeFolder } from '../base/make-folder.ts';
-import { writeFileAtomic } from '../workspace/atomic.ts';
+import { syncFolder, temporaryName, writeFileAtomic } from '../workspace/atomic.ts';
+import { sweepTemporaries } from '../workspace/sweep.ts';
 import { cardText, type Card, type Form, type Parities } from './card.ts';
 
 export const FORMS: readonly Form[] = ['adaptor', 'merged'];
+
+/** What says how an export's models are used; the card, without which no export is whole, goes first. */
+const DESCRIPTIONS = ['README.md', 'labels.txt', 'preprocessing.json'];
 
 /** An export's models, encoded, by form. */
 export type EncodedModels = Partial<Record<Form, Uint8Array>>;
@@ -34,7 +39,7 @@ export async function prepareFolder(out: string, forms: readonly Form[]): Promis
   }
   const exported = await Promise.all(FORMS.map((form) => exists(join(folder, fileOf(form)))));
   if (exported.includes(true)) return folder;
-  for (const name of ['README.md', 'labels.txt', 'preprocessing.json'])
+  for (const name of DESCRIPTIONS)
     if (await exists(join(folder, name)))
       throw new Failure(
         'bad-out',
@@ -44,8 +49,9 @@ export async function prepareFolder(out: string, forms: readonly Form[]): Promis
 }
 
 /**
- * Writes an export: the models given, labels.txt (a class a line), preprocessing.json and README.md. Each file is
- * written whole or not at all.
+ * Writes an export: the models given, labels.txt (a class a line), preprocessing.json and README.md. All are written
+ * under a temporary name first; then those of an earlier export that say what its models mean go, and the new ones take
+ * their places, the card last. So whatever stops this, a folder with a card in it is one whole export.
  * @returns absolute paths of the files written
  * @throws Failure `bad-out`, `disk-full`
  */
@@ -63,13 +69,17 @@ export async function writeExport(
     ['preprocessing.json', `${JSON.stringify(card.preprocessing, null, 2)}\n`],
     ['README.md', cardText(card, forms, parities)],
   ];
-  const files: string[] = [];
-  for (const [name, content] of contents) {
-    const path = join(folder, name);
-    await writeFileAtomic(path, content);
-    files.push(path);
+  await sweepTemporaries(folder);
+  const staged = temporaryName(join(folder, 'export'));
+  try {
+    for (const [name, content] of contents) await writeFileAtomic(join(staged, name), content);
+    for (const name of DESCRIPTIONS) await rm(join(folder, name), { force: true });
+    for (const [name] of contents) await rename(join(staged, name), join(folder, name));
+  } finally {
+    await rm(staged, { recursive: true, force: true });
   }
-  return files;
+  await syncFolder(folder);
+  return contents.map(([name]) => join(folder, name));
 }
 
 /** A folder's name, and so a class's, may hold a line break; the models' metadata has it as it is. */

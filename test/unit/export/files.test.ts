@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -32,6 +32,19 @@ describe('the files of an export', () => {
     expect(await readdir(folder)).not.toContain('merged.onnx');
     expect(new Uint8Array(await readFile(join(folder, 'adaptor.onnx')))).toEqual(merged);
     expect(await readFile(join(folder, 'labels.txt'), 'utf8')).toBe('a\nb\n');
+  });
+
+  it('have no card while they are not all in place, and can be written again', async () => {
+    await writeExport(folder, { adaptor, merged }, someCard());
+    // A folder with something in it cannot be replaced by a model: the writing ends half-way.
+    await rm(join(folder, 'merged.onnx'));
+    await mkdir(join(folder, 'merged.onnx', 'in the way'), { recursive: true });
+    await expect(writeExport(folder, { adaptor: merged, merged }, someCard({ classes: ['a'] }))).rejects.toThrow();
+    expect((await readdir(folder)).sort()).toEqual(['adaptor.onnx', 'merged.onnx']);
+    await rm(join(folder, 'merged.onnx'), { recursive: true });
+    await writeExport(folder, { adaptor, merged }, someCard({ classes: ['a', 'b'] }));
+    expect(await readFile(join(folder, 'labels.txt'), 'utf8')).toBe('a\nb\n');
+    expect(await readdir(folder)).toHaveLength(5);
   });
 
   it('never lie beside a model of another export', async () => {
