@@ -238,6 +238,7 @@ describe('a run', () => {
   });
 
   it('is described with the epoch that its figures are from', async () => {
+    await addEpochs('first', new Array<number>(30).fill(0.9));
     await finish('first');
     const { result } = await showRun(workspace, 'first');
     expect(describeResult(result!)).toContain('val top-1 90.0 % (macro 89.0 %), best of 30 epochs: 7');
