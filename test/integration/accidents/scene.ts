@@ -2,7 +2,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join, relative } from 'node:path';
+import { basename, join, relative } from 'node:path';
 import { expect } from 'vitest';
 import { z } from 'zod';
 import { writePlainVit } from '../../../src-main/backbone/plain-vit.ts';
@@ -116,6 +116,8 @@ export async function filesBelow(folder: string): Promise<string[]> {
 export async function traceOf(folder: string): Promise<Record<string, string>> {
   const trace: Record<string, string> = {};
   for (const file of await filesBelow(folder)) {
+    // What took how long, and who holds what: no part of an outcome.
+    if (/^(seconds\.json|(trainer\.)?lock)$/.test(basename(file))) continue;
     const bytes = await readFile(join(folder, file));
     if (/\.(jsonl?|md)$/.test(file)) trace[file] = withoutTimes(bytes.toString());
     else trace[file] = bytes.toString('base64');
