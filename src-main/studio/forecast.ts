@@ -177,7 +177,15 @@ async function rehearsalJob(
   const { backbone, dataset, settings, splits } = plan;
   const frozen = frozenFactsOf(backbone, dataset.classes.length);
   const step = await stepOf(workspace, request, plan, frozen, { signal });
-  const config = configOf('rehearsal', request, plan, buildNetwork(settings, frozen, 'plain'), set, step);
+  const config = await configOf(
+    workspace,
+    'rehearsal',
+    request,
+    plan,
+    buildNetwork(settings, frozen, 'plain'),
+    set,
+    step,
+  );
   const share = Math.ceil((images.length * splits.val.length) / splits.train.length);
   const few = { train: [...images], val: images.slice(0, share), test: [] };
   return jobOf(workspace, { ...plan, splits: few, old: undefined }, { ...config, run: 'rehearsal' }, frozen, [

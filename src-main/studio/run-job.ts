@@ -6,7 +6,7 @@ import type { Network } from '../methods/network.ts';
 import type { FrozenFacts } from '../training/build-network.ts';
 import type { TrainingJob } from '../training/job.ts';
 import { ParameterLayout } from '../training/parameters.ts';
-import type { RunConfig } from '../training/run-folder.ts';
+import { listRuns, type RunConfig } from '../training/run-folder.ts';
 import { chooseStep, type StepChoice } from '../training/step-choice.ts';
 import type { Workspace } from '../workspace/workspace.ts';
 import { hashesOf, type RunPlan } from './plan-run.ts';
@@ -26,21 +26,22 @@ export function stepOf(
 }
 
 /** The config of a new run, or that of the one that goes on, brought up to date. */
-export function configOf(
+export async function configOf(
+  workspace: Workspace,
   run: string,
   request: TrainRequest,
   plan: RunPlan,
   network: Network,
   trainSet: FeatureSet,
   step: StepChoice,
-): RunConfig {
+): Promise<RunConfig> {
   const { settings, dataset, backbone, splits, threads, old } = plan;
   if (old) return { ...old, ...step, noTest: request.noTest ?? old.noTest };
   const layout = new ParameterLayout(network.parameters);
   return {
     version: 1,
     run,
-    created: new Date().toISOString(),
+    created: await timeAfterAllRuns(workspace),
     dataset: dataset.name,
     backbone: backbone.name,
     backboneSha256: backbone.sha256,
@@ -56,6 +57,12 @@ export function configOf(
     ...step,
     scales: network.maps.map((map) => trainSet.maps[mapName(map)]!.scale),
   };
+}
+
+/** Now, or just after the newest run where the clock has been set back since: the run started last is the newest. */
+async function timeAfterAllRuns(workspace: Workspace): Promise<string> {
+  const newest = (await listRuns(workspace)).at(-1);
+  return new Date(Math.max(Date.now(), newest ? Date.parse(newest.created) + 1 : 0)).toISOString();
 }
 
 /** What the trainer is told; `sets` are those of train, val and test. */

@@ -63,7 +63,7 @@ export async function train(
   const extractionPeak = seconds > 0 ? peakRssBytes() : null;
   const step = await stepOf(workspace, request, plan, frozen, options);
   const run = old?.run ?? (await claimRunId(workspace, settings.method, dataset.name));
-  const config = configOf(run, request, plan, network, sets[0]!, step);
+  const config = await configOf(workspace, run, request, plan, network, sets[0]!, step);
   options.signal?.throwIfAborted();
   const before = await readTimeSpent(workspace, config.run);
   const spent = (): TimeSpent => ({

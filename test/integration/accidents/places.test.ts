@@ -1,8 +1,9 @@
-/** Workspaces in odd places, and pictures that change after they were imported. */
+/** Workspaces in odd places, pictures that change after they were imported, and a clock that is set back. */
 import { existsSync } from 'node:fs';
 import { copyFile, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { resultSchema } from '../../../src-main/training/run-folder.ts';
 import { filesBelow, Scene, traceOf } from './scene.ts';
 
 let scene: Scene;
@@ -78,5 +79,29 @@ describe('a picture', () => {
     await copyFile(scene.path('kept.png'), path);
     expect((await scene.train('changed', '--epochs', '1')).loss).toBe(before.loss);
     expect((await filesBelow(scene.path('changed'))).filter((file) => file.endsWith('.tmp'))).toEqual([]);
+  });
+});
+
+describe('a clock that is set back', () => {
+  it('does not make a new run an old one', async () => {
+    const before = await scene.train('clock', '--epochs', '1');
+    const preload = scene.path('back.mjs');
+    await writeFile(
+      preload,
+      `const Now = Date;
+       const back = () => Now.now() - 40 * 86400e3;
+       globalThis.Date = class extends Now {
+         constructor(...given) { super(...(given.length > 0 ? given : [back()])); }
+         static now() { return back(); }
+       };`,
+    );
+    const args = scene.trainArgs('--epochs', '1', '--seed', '9');
+    const after = resultSchema.parse(
+      (await scene.succeed('clock', args, { env: { NODE_OPTIONS: `--import=${preload}` } })).json,
+    );
+    // The preload has worked: names still say what the clock says.
+    expect(after.run < before.run).toBe(true);
+    const { json } = await scene.succeed('clock', ['runs', 'show', 'latest']);
+    expect(json).toMatchObject({ run: after.run, config: { settings: { seed: 9 } } });
   });
 });
