@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { mkdtemp, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import sharp from 'sharp';
 import type { Colour, Sharp } from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -198,6 +199,23 @@ describe('a decoder that dies', () => {
     } finally {
       await mined.close();
     }
+  });
+
+  it('is started once more when it ends before it is ready', async () => {
+    const mark = file('has-died');
+    const entry = pathToFileURL(file('late.mjs'));
+    await writeFile(
+      file('late.mjs'),
+      `import { existsSync, writeFileSync } from 'node:fs';
+       if (!existsSync(${JSON.stringify(mark)})) {
+         writeFileSync(${JSON.stringify(mark)}, '');
+         process.kill(process.pid, 'SIGKILL');
+       }
+       process.on('disconnect', () => process.exit());
+       process.send({ ready: true });`,
+    );
+    await (await startDecoder({ entry })).close();
+    expect(await readFile(mark, 'utf8')).toBe('');
   });
 
   it('says so when it cannot be started', async () => {

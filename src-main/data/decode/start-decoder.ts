@@ -100,8 +100,17 @@ class ProcessDecoder implements Decoder {
     await exited;
   }
 
-  /** Resolves when a new process says that it is ready. */
-  start(): Promise<void> {
+  /** Resolves when a new process says that it is ready; one that ends before is started once more. */
+  async start(): Promise<void> {
+    try {
+      await this.launch();
+    } catch (error) {
+      if (this.closed) throw error;
+      await this.launch();
+    }
+  }
+
+  private launch(): Promise<void> {
     return new Promise((resolve, reject) => {
       const child = fork(fileURLToPath(this.entry), {
         serialization: 'advanced',

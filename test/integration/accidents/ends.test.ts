@@ -97,6 +97,22 @@ describe('an extraction', () => {
     await expectSame('stopped', await scene.train('stopped'));
   });
 
+  it('whose decoder is killed starts another and gives the same features', async () => {
+    await scene.copy('whole', 'undecoded', 'features', 'runs');
+    let killed = false;
+    const { ended } = await disturb('undecoded', extracts('undecoded'), (child) => {
+      void until(
+        () => (killed = signalChild(child.pid!, 'decoder-process', 'SIGKILL')),
+        () => child.exitCode !== null,
+      );
+    });
+    expect(killed).toBe(true);
+    expect(ended.code, ended.stderr).toBe(0);
+    const features = await traceOf(join(scene.path('undecoded'), 'features'));
+    expect(features).toEqual(await traceOf(join(scene.path('whole'), 'features')));
+    await expectSame('undecoded', ended.json as RunResult);
+  });
+
   it('whose command is killed leaves no process', async () => {
     await scene.copy('whole', 'orphans', 'features', 'runs');
     const { processes } = await disturb('orphans', extracts('orphans'), (child) => child.kill('SIGKILL'));
