@@ -7,7 +7,7 @@ import { listRuns as listConfigs, readConfig, readMetrics, readResult, runFile }
 import type { EpochMetrics, RunConfig, RunResult } from '../training/run-folder.ts';
 import type { Settings } from '../training/settings.ts';
 import { temporaryName } from '../workspace/atomic.ts';
-import { isHeld } from '../workspace/lock.ts';
+import { takeLock } from '../workspace/lock.ts';
 import { sweepTemporaries } from '../workspace/sweep.ts';
 import type { Workspace } from '../workspace/workspace.ts';
 
@@ -116,15 +116,24 @@ export async function showRun(workspace: Workspace, named: string): Promise<Show
  */
 export async function removeRuns(workspace: Workspace, names: readonly string[]): Promise<{ removed: string[] }> {
   const removed = await distinctRuns(workspace, names);
-  for (const run of removed)
-    if (await isHeld(runFile(workspace, run, 'lock')))
-      throw new Failure('busy', `Run ${run} is being trained: stop that first, then remove it.`);
   await sweepTemporaries(workspace.runs);
-  for (const run of removed) {
-    // Gone at once: a removal that is cut off leaves no half of a run.
-    const doomed = temporaryName(workspace.run(run));
-    await rename(workspace.run(run), doomed);
-    await rm(doomed, { recursive: true, force: true });
+  const releases: (() => Promise<void>)[] = [];
+  try {
+    // Held while they go, so that no training begins in one of them; a trainer may outlive its command for a moment.
+    for (const run of removed)
+      for (const lock of ['lock', 'trainerLock'] as const) {
+        const release = await takeLock(runFile(workspace, run, lock));
+        if (!release) throw new Failure('busy', `Run ${run} is being trained: stop that first, then remove it.`);
+        releases.push(release);
+      }
+    for (const run of removed) {
+      // Gone at once: a removal that is cut off leaves no half of a run.
+      const doomed = temporaryName(workspace.run(run));
+      await rename(workspace.run(run), doomed);
+      await rm(doomed, { recursive: true, force: true });
+    }
+  } finally {
+    for (const release of releases) await release();
   }
   return { removed };
 }

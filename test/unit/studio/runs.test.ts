@@ -9,7 +9,7 @@ import { findRun } from '../../../src-main/training/find-run.ts';
 import { appendMetrics, readConfig, runFile, writeConfig, writeResult } from '../../../src-main/training/run-folder.ts';
 import { completeSettings } from '../../../src-main/training/settings.ts';
 import type { SettingsChoice } from '../../../src-main/training/settings.ts';
-import { takeLock } from '../../../src-main/workspace/lock.ts';
+import { isHeld, takeLock } from '../../../src-main/workspace/lock.ts';
 import { Workspace } from '../../../src-main/workspace/workspace.ts';
 
 let folder: string;
@@ -224,17 +224,32 @@ describe('a run', () => {
   it('is removed whole, with others or not at all, and never while it is trained', async () => {
     await writeRun('third', 3, { method: 'miet' });
     await expect(removeRuns(workspace, ['first', 'nowhere'])).rejects.toMatchObject({ code: 'no-run' });
-    const release = await takeLock(runFile(workspace, 'second', 'lock'));
-    await expect(removeRuns(workspace, ['first', 'second'])).rejects.toMatchObject({
-      code: 'busy',
-      message: 'Run second is being trained: stop that first, then remove it.',
-    });
+    for (const lock of ['lock', 'trainerLock'] as const) {
+      const release = await takeLock(runFile(workspace, 'second', lock));
+      await expect(removeRuns(workspace, ['first', 'second'])).rejects.toMatchObject({
+        code: 'busy',
+        message: 'Run second is being trained: stop that first, then remove it.',
+      });
+      expect(await isHeld(runFile(workspace, 'first', 'lock'))).toBe(false);
+      await release!();
+    }
     expect(await readdir(workspace.runs)).toEqual(['first', 'second', 'third']);
-    await release!();
     await writeFile(runFile(workspace, 'first', 'config'), '{ "half');
     expect(await removeRuns(workspace, ['fi', 'latest', 'first'])).toEqual({ removed: ['first', 'third'] });
     expect(await readdir(workspace.runs)).toEqual(['second']);
-    await release!();
+  });
+
+  it('is held while it is removed', async () => {
+    const ended = new AbortController();
+    const removal = removeRuns(workspace, ['first', 'second']).finally(() => ended.abort());
+    let seen = false;
+    while (!ended.signal.aborted && !seen) {
+      seen = await isHeld(runFile(workspace, 'second', 'lock'));
+      await new Promise(setImmediate);
+    }
+    expect(seen).toBe(true);
+    await removal;
+    expect(await readdir(workspace.runs)).toEqual([]);
   });
 
   it('is described with the epoch that its figures are from', async () => {
