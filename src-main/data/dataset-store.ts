@@ -1,9 +1,11 @@
-import { createHash } from 'node:crypto';
-import { readdir, readFile, rename, rm, stat } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { createHash, randomBytes } from 'node:crypto';
+import { readdir, readFile, rename, rm, rmdir, stat } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
 import { z } from 'zod';
 import { Failure } from '../base/failure.ts';
-import { errorCode, readJsonLines, temporaryName, writeFileAtomic } from '../workspace/atomic.ts';
+import { makeFolder } from '../base/make-folder.ts';
+import { errorCode, readJsonLines, syncFolder, temporaryName, writeFileAtomic } from '../workspace/atomic.ts';
+import { withLock } from '../workspace/lock.ts';
 import { parseSealed, sealed } from '../workspace/record.ts';
 import { sweepTemporaries } from '../workspace/sweep.ts';
 import type { Workspace } from '../workspace/workspace.ts';
@@ -12,15 +14,20 @@ import type { Dataset, DatasetSummary } from './dataset.ts';
 
 /*
  * A dataset in the workspace: dataset.json says what it is and names the list, which holds an image a line. The list is
- * named by its content, so that an entry is replaced in one step: when dataset.json is.
+ * named by its content, so that an entry is replaced in one step: when dataset.json is. Copies of the images lie in a
+ * folder of their own below `files`, which dataset.json names too: another copy is another folder.
  */
 
 const listName = /^images(-[0-9a-f]+)?\.jsonl$/;
+const copyName = /^[0-9a-f]{16}$/;
 
 const recordSchema = z.object({
   version: z.literal(1),
   name: z.string(),
+  /** The folder that was imported, whether or not its images were copied. */
   source: z.string(),
+  /** The folder below `files` that has the copies. */
+  copy: z.string().regex(copyName).optional(),
   file: z.string().optional(),
   format: datasetFormatSchema,
   classes: z.array(z.string()),
@@ -33,13 +40,92 @@ type DatasetRecord = z.infer<typeof recordSchema>;
 
 /** Writes a dataset's entry, or replaces the one of its name. */
 export async function saveDataset(workspace: Workspace, dataset: Dataset): Promise<void> {
-  const { images, ...rest } = dataset;
+  await inWorkspace(workspace, async () => {
+    await writeEntry(workspace, dataset);
+    return setAsideCopies(workspace, dataset.name);
+  });
+}
+
+/**
+ * Saves a dataset as the copy of its source, whose files lie complete in a folder beside the datasets; that one becomes
+ * the entry's, and an earlier copy goes.
+ * @returns the dataset as it was saved
+ */
+export async function saveCopiedDataset(workspace: Workspace, dataset: Dataset, folder: string): Promise<Dataset> {
+  const source = copyFolder(workspace, dataset.name, randomBytes(8).toString('hex'));
+  const copied: Dataset = { ...dataset, source, copyOf: dataset.copyOf ?? dataset.source };
+  try {
+    await inWorkspace(workspace, async () => {
+      await makeFolder(dirname(source));
+      await rename(folder, source);
+      await syncFolder(dirname(source));
+      await writeEntry(workspace, copied);
+      return setAsideCopies(workspace, dataset.name);
+    });
+  } catch (error) {
+    await rm(folder, { recursive: true, force: true });
+    await sweepDatasets(workspace).catch(() => undefined);
+    throw error;
+  }
+  return copied;
+}
+
+function copyFolder(workspace: Workspace, name: string, copy: string): string {
+  return join(workspace.dataset(name), 'files', copy);
+}
+
+/**
+ * Does a task that changes entries while nobody else does, and then removes the folders that it has set aside: nobody
+ * is to wait for that.
+ */
+async function inWorkspace(workspace: Workspace, task: () => Promise<string[]>): Promise<void> {
+  const doomed = await withLock(join(workspace.datasets, '.lock'), task);
+  await Promise.all(doomed.map((folder) => rm(folder, { recursive: true, force: true })));
+}
+
+/** Gives a folder a temporary name beside the datasets, under which it is swept if it cannot be removed any more. */
+async function setAside(workspace: Workspace, folder: string): Promise<string> {
+  const doomed = temporaryName(join(workspace.datasets, basename(folder)));
+  await rename(folder, doomed);
+  return doomed;
+}
+
+/** Sets the copies aside that the entry of a name does not name, of which there may be none. */
+async function setAsideCopies(workspace: Workspace, name: string): Promise<string[]> {
+  const copies = await readdir(join(workspace.dataset(name), 'files')).catch(() => []);
+  if (copies.length === 0) return [];
+  const used = (await hasDataset(workspace, name)) ? (await readRecord(workspace, name)).copy : undefined;
+  const unused = copies.filter((copy) => copyName.test(copy) && copy !== used);
+  return Promise.all(unused.map((copy) => setAside(workspace, copyFolder(workspace, name, copy))));
+}
+
+/** Removes what commands that were killed have left: half copies, and whole ones that no entry has come to name. */
+export async function sweepDatasets(workspace: Workspace): Promise<void> {
+  await inWorkspace(workspace, async () => {
+    await sweepTemporaries(workspace.datasets);
+    const doomed: string[] = [];
+    for (const name of await workspace.list('datasets')) {
+      // A damaged entry keeps its copies: they may be all that is left of the images.
+      doomed.push(...(await setAsideCopies(workspace, name).catch(() => [])));
+      if (await hasDataset(workspace, name)) continue;
+      const folder = workspace.dataset(name);
+      for (const empty of [join(folder, 'files'), folder]) await rmdir(empty).catch(() => undefined);
+    }
+    return doomed;
+  });
+}
+
+async function writeEntry(workspace: Workspace, dataset: Dataset): Promise<void> {
+  const { images, copyOf, source, ...rest } = dataset;
   const folder = workspace.dataset(dataset.name);
   await sweepTemporaries(folder);
   const lines = images.map((image) => `${JSON.stringify(image)}\n`).join('');
   const list = `images-${hashOf(lines)}.jsonl`;
   const splits = countSplits(images);
-  const record: DatasetRecord = { version: 1, ...rest, images: images.length, list, splits };
+  const record: DatasetRecord = {
+    ...{ version: 1, ...rest, images: images.length, list, splits },
+    ...(copyOf === undefined ? { source } : { source: copyOf, copy: basename(source) }),
+  };
   await writeFileAtomic(join(folder, list), lines);
   // From here on the entry is the new one; before, it is the old one or none.
   await writeFileAtomic(join(folder, 'dataset.json'), `${JSON.stringify(sealed(record), null, 2)}\n`);
@@ -49,15 +135,24 @@ export async function saveDataset(workspace: Workspace, dataset: Dataset): Promi
 
 /** @throws Failure `no-dataset`, or `damaged-file` where its files were harmed */
 export async function loadDataset(workspace: Workspace, name: string): Promise<Dataset> {
-  const { version: _version, splits: _splits, images: count, list, ...rest } = await readRecord(workspace, name);
+  const { images: count, list, ...record } = await readRecord(workspace, name);
   const path = join(workspace.dataset(name), list);
   const lines = await readList(path).catch((error: unknown) => {
     throw damaged(path, name, error);
   });
   const images = z.array(datasetImageSchema).safeParse(lines);
   const whole = images.success && images.data.length === count;
-  if (!whole || images.data.some((image) => image.label >= rest.classes.length)) throw damaged(path, name);
-  return { ...rest, images: images.data };
+  if (!whole || images.data.some((image) => image.label >= record.classes.length)) throw damaged(path, name);
+  return { ...imported(workspace, record), images: images.data };
+}
+
+/** What a record says of its dataset, with the places that a copy has in this workspace. */
+function imported(
+  workspace: Workspace,
+  { name, source, copy, file, format, classes, problems }: Omit<DatasetRecord, 'images' | 'list'>,
+): Omit<Dataset, 'images'> {
+  const places = copy === undefined ? { source } : { source: copyFolder(workspace, name, copy), copyOf: source };
+  return { name, ...places, ...(file === undefined ? {} : { file }), format, classes, problems };
 }
 
 /** The lines of a list, which is named by its content where it was written here. */
@@ -75,6 +170,19 @@ function hashOf(list: string | Uint8Array): string {
 /** What was imported as a dataset, a folder or a file, or undefined where there is none of that name. */
 export async function datasetSource(workspace: Workspace, name: string): Promise<string | undefined> {
   return (await hasDataset(workspace, name)) ? pathOf(await readRecord(workspace, name)) : undefined;
+}
+
+/** The datasets that were imported from an absolute path, but for one; damaged ones are passed over. */
+export async function datasetsOf(workspace: Workspace, path: string, but?: string): Promise<string[]> {
+  const names: string[] = [];
+  for (const name of await workspace.list('datasets'))
+    if (name !== but && (await datasetSource(workspace, name).catch(() => undefined)) === path) names.push(name);
+  return names;
+}
+
+/** Whether there is a dataset of a name, and it has copies of its images. */
+export async function isCopied(workspace: Workspace, name: string): Promise<boolean> {
+  return (await hasDataset(workspace, name)) && (await readRecord(workspace, name)).copy !== undefined;
 }
 
 /** Whether the workspace has a dataset of this name. */
@@ -103,16 +211,14 @@ export async function listDatasets(workspace: Workspace): Promise<DatasetSummary
 }
 
 /**
- * Forgets a dataset; the user's own files stay as they are.
+ * Forgets a dataset and removes the copies of its images, if it has any; the user's own files stay as they are.
  * @throws Failure `no-dataset`
  */
 export async function removeDataset(workspace: Workspace, name: string): Promise<void> {
   const folder = workspace.dataset(name);
   if (!(await hasDataset(workspace, name))) throw noDataset(name);
-  await sweepTemporaries(workspace.datasets);
-  const doomed = temporaryName(folder);
-  await rename(folder, doomed);
-  await rm(doomed, { recursive: true });
+  await sweepDatasets(workspace);
+  await inWorkspace(workspace, async () => [await setAside(workspace, folder)]);
 }
 
 async function readRecord(workspace: Workspace, name: string): Promise<DatasetRecord> {

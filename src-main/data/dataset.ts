@@ -27,12 +27,14 @@ export const datasetImageSchema = z.object({
 });
 export type DatasetImage = z.infer<typeof datasetImageSchema>;
 
-/** Labelled images that lie where the user keeps them; single label, read-only. */
+/** Labelled images that lie where the user keeps them, or copies of those in the workspace; single label, read-only. */
 export interface Dataset {
   name: string;
-  /** Absolute path of the folder that was imported, or that the file lies in that was. */
+  /** Absolute path of the folder that the images lie in: the one that was imported, or that of its copy. */
   source: string;
-  /** Name of the one file in it that was imported; absent where it was the folder. */
+  /** Absolute path of the folder that was imported; absent where that is the source. */
+  copyOf?: string;
+  /** Name of the one file in the imported folder that was meant; absent where it was the folder. */
   file?: string;
   format: DatasetFormat;
   /** Class names; an image's label is an index into them. */
@@ -51,8 +53,13 @@ export interface DatasetSummary {
 }
 
 /** What a user would give to import a dataset again: the folder, or the file in it. */
-export function pathOf({ source, file }: Pick<Dataset, 'source' | 'file'>): string {
-  return file === undefined ? source : join(source, file);
+export function pathOf({ source, copyOf = source, file }: Pick<Dataset, 'source' | 'copyOf' | 'file'>): string {
+  return file === undefined ? copyOf : join(copyOf, file);
+}
+
+/** Whether size and time are those of an image's file. The time that is set on a copy is true to the microsecond. */
+export function isSameFile(image: Pick<DatasetImage, 'bytes' | 'mtimeMs'>, bytes: number, mtimeMs: number): boolean {
+  return image.bytes === bytes && Math.abs(image.mtimeMs - mtimeMs) < 0.01;
 }
 
 /** Where an image lies, with the absolute path. */

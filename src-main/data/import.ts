@@ -8,9 +8,18 @@ import { checkName, safeName } from '../workspace/names.ts';
 import type { Workspace } from '../workspace/workspace.ts';
 import { findClassProblems, findDuplicates } from './checks.ts';
 import { mapConcurrently } from './concurrent.ts';
+import { copyImages, pathInCopy } from './copy-images.ts';
 import type { Dataset, DatasetFormat, DatasetImage, Problem } from './dataset.ts';
-import { locate } from './dataset.ts';
-import { datasetSource, hasDataset, listDatasets, loadDataset, saveDataset } from './dataset-store.ts';
+import { isSameFile, locate } from './dataset.ts';
+import {
+  datasetSource,
+  datasetsOf,
+  hasDataset,
+  isCopied,
+  loadDataset,
+  saveCopiedDataset,
+  saveDataset,
+} from './dataset-store.ts';
 import type { Decoder } from './decode/decoder.ts';
 import type { ImageReference } from './image-reference.ts';
 import type { FoundImage } from './layouts/layout.ts';
@@ -21,6 +30,8 @@ export interface ImportSettings {
   /** The folder's name when left out. */
   name?: string;
   format?: DatasetFormat | 'auto';
+  /** Whether the images are copied into the workspace; those of an entry that is a copy always are. */
+  copy?: boolean;
   /** Of the 80/20 deal into train and val where the layout gives none. */
   seed?: number;
 }
@@ -29,10 +40,10 @@ export interface ImportSettings {
 type CheckedImage = Omit<DatasetImage, 'split'> & Pick<FoundImage, 'split'>;
 
 /**
- * Takes a folder of labelled images into the workspace by reference: every image is hashed and decoded once, bad ones
- * are listed as problems and left out, and the user's files are only read. The same folder again keeps its entry (what
- * changed since is read anew).
- * @throws Failure `dataset` where the folder fits no layout, or a class ends up empty; `name-taken`
+ * Takes a folder of labelled images into the workspace, by reference or as a copy: every image is hashed and decoded
+ * once, bad ones are listed as problems and left out, and the user's files are only read. The same folder again keeps
+ * its entry (what changed since is read anew).
+ * @throws Failure `dataset` where the folder fits no layout, or a class ends up empty; `name-taken`; of `copyImages`
  */
 export async function importDataset(
   workspace: Workspace,
@@ -66,8 +77,31 @@ export async function importDataset(
     images,
     problems: [...scan.problems, ...problems, ...classProblems, ...findDuplicates(source, images)],
   };
+  if (settings.copy || known?.copyOf !== undefined || (await isCopied(workspace, name).catch(() => false)))
+    return keepCopied(workspace, dataset, known, options);
   if (!isDeepStrictEqual(dataset, known)) await saveDataset(workspace, dataset);
   return dataset;
+}
+
+async function keepCopied(
+  workspace: Workspace,
+  dataset: Dataset,
+  known: Dataset | undefined,
+  options: TaskOptions,
+): Promise<Dataset> {
+  const copied = await copyImages(workspace, dataset, known, options);
+  if (copied) return saveCopiedDataset(workspace, { ...dataset, images: copied.images }, copied.folder);
+  // All that may have changed is what is said of the images: their classes and splits.
+  const { source, images: files } = known!;
+  const kept = new Map(files.map((image) => [image.path, image]));
+  const images = dataset.images.map((image) => {
+    const path = pathInCopy(dataset.source, image.path);
+    const { bytes, mtimeMs } = kept.get(path)!;
+    return { ...image, path, bytes, mtimeMs };
+  });
+  const same: Dataset = { ...dataset, source, copyOf: dataset.source, images };
+  if (!isDeepStrictEqual(same, known)) await saveDataset(workspace, same);
+  return same;
 }
 
 /** A folder's name, or a file's without its ending. */
@@ -77,10 +111,8 @@ function nameFor(given: string, file: string | undefined): string {
 
 async function findEntry(workspace: Workspace, source: string, name: string, asked: string | undefined) {
   if (asked === undefined) {
-    for (const { name: other } of await listDatasets(workspace)) {
-      const theirs = await datasetSource(workspace, other).catch(() => undefined);
-      if (theirs === source) return { name: other, known: await loadKnown(workspace, other) };
-    }
+    const [other] = await datasetsOf(workspace, source);
+    if (other !== undefined) return { name: other, known: await loadKnown(workspace, other) };
   }
   checkName('dataset', name);
   const taken = await datasetSource(workspace, name);
@@ -105,12 +137,14 @@ async function checkImages(
   { decoder, onProgress, signal }: TaskOptions & { decoder: Decoder },
 ): Promise<{ images: CheckedImage[]; problems: Problem[] }> {
   const knownImages = new Map(known?.images.map((image) => [keyOf(image), image]));
+  const keyInEntry = (image: ImageReference): string =>
+    keyOf(known?.copyOf === undefined ? image : { ...image, path: pathInCopy(source, image.path) });
   let done = 0;
   const checked = await mapConcurrently(
     found,
     2 * availableParallelism(),
     async (image) => {
-      const result = await checkImage(source, image, knownImages.get(keyOf(image)), decoder);
+      const result = await checkImage(source, image, knownImages.get(keyInEntry(image)), decoder);
       onProgress?.({ task: 'check images', done: ++done, total: found.length, unit: 'images' });
       return result;
     },
@@ -140,7 +174,7 @@ async function checkImage(
   if (!status.isFile())
     return { kind: 'not-file', path: file.path, message: `"${file.path}" is no file and was left out.` };
   const { size: bytes, mtimeMs } = status;
-  if (known?.bytes === bytes && known.mtimeMs === mtimeMs) return { ...found, bytes, mtimeMs, sha256: known.sha256 };
+  if (known && isSameFile(known, bytes, mtimeMs)) return { ...found, bytes, mtimeMs, sha256: known.sha256 };
   try {
     return { ...found, bytes, mtimeMs, sha256: await decoder.check(file) };
   } catch (error) {

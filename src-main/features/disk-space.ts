@@ -1,7 +1,5 @@
-import { statfs } from 'node:fs/promises';
-import { dirname } from 'node:path';
 import { Failure } from '../base/failure.ts';
-import { errorCode } from '../workspace/atomic.ts';
+import { freeSpace } from '../workspace/free-space.ts';
 
 /**
  * Checks that what is about to be written fits on the disk, before hours go into it.
@@ -14,19 +12,6 @@ export async function checkSpace(folder: string, neededBytes: number): Promise<v
     'disk-full',
     `The features need ${megabytes(neededBytes)} and the disk of "${folder}" has ${megabytes(freeBytes)} free: free some space, keep them smaller with --cache int8 or not at all with --cache none, use fewer images, or put the workspace elsewhere with --workspace.`,
   );
-}
-
-/** Bytes that may still be written to the disk of a folder, which need not exist yet. */
-export async function freeSpace(folder: string): Promise<number> {
-  try {
-    const { bavail, bsize } = await statfs(folder);
-    return bavail * bsize;
-  } catch (error) {
-    const parent = dirname(folder);
-    if (errorCode(error) === 'ENOENT' && parent !== folder) return freeSpace(parent);
-    // A system that does not say may have room; the writing itself finds out.
-    return Infinity;
-  }
 }
 
 const megabytes = (bytes: number): string =>

@@ -18,44 +18,62 @@ export interface AddDatasetRequest {
   /** The folder's name when left out. */
   name?: string;
   format?: DatasetFormat | 'auto';
+  /** Whether the images are copied into the workspace. */
+  copy?: boolean;
 }
 
-/** Imports a folder of labelled images by reference. Failures of `importDataset`. */
+/** A dataset, and under which other names the same folder or file is in the workspace. */
+export type AddedDataset = DatasetSummary & { sameAs?: string[] };
+
+/** Imports a folder of labelled images, by reference or as a copy. Failures of `importDataset`. */
 export async function addDataset(
   workspace: Workspace,
   { path, ...settings }: AddDatasetRequest,
   options: TaskOptions = {},
-): Promise<DatasetSummary> {
-  return datasetSummary(await importFrom(workspace, path, settings, options));
+): Promise<AddedDataset> {
+  await store.sweepDatasets(workspace);
+  const dataset = await importFrom(workspace, path, settings, options);
+  const sameAs = await store.datasetsOf(workspace, pathOf(dataset), dataset.name);
+  return { ...datasetSummary(dataset), ...(sameAs.length > 0 ? { sameAs } : {}) };
 }
 
 export async function listDatasets(workspace: Workspace): Promise<DatasetSummary[]> {
   return store.listDatasets(workspace);
 }
 
+export interface ShownDataset extends DatasetSummary {
+  /** What was imported, a folder or a file. */
+  source: string;
+  format: DatasetFormat;
+  /** The folder in the workspace that has copies of the images, if they were copied. */
+  copy?: string;
+}
+
 /** A dataset with where it lies and how it is laid out. @throws Failure `no-dataset` */
-export async function showDataset(
-  workspace: Workspace,
-  name: string,
-): Promise<DatasetSummary & Pick<Dataset, 'source' | 'format'>> {
+export async function showDataset(workspace: Workspace, name: string): Promise<ShownDataset> {
   const dataset = await store.loadDataset(workspace, name);
-  return { ...datasetSummary(dataset), source: pathOf(dataset), format: dataset.format };
+  const { format, source, copyOf } = dataset;
+  const copy = copyOf === undefined ? {} : { copy: source };
+  return { ...datasetSummary(dataset), source: pathOf(dataset), format, ...copy };
 }
 
 /**
- * Forgets a dataset; the user's own files stay, and so do the runs that were trained on it.
- * @returns how many runs that are
+ * Forgets a dataset, with the copies of its images if it has any; the user's own files stay, and so do the runs that
+ * were trained on it.
+ * @returns how many runs that are, and whether there were copies
  * @throws Failure `no-dataset`
  */
-export async function removeDataset(workspace: Workspace, name: string): Promise<{ runs: number }> {
+export async function removeDataset(workspace: Workspace, name: string): Promise<{ runs: number; copies: boolean }> {
+  const copies = await store.isCopied(workspace, name).catch(() => false);
   await store.removeDataset(workspace, name);
   const runs = await listRuns(workspace);
-  return { runs: runs.filter(({ dataset }) => dataset === name).length };
+  return { runs: runs.filter(({ dataset }) => dataset === name).length, copies };
 }
 
 /**
  * The dataset of a name in the workspace, else of a folder, which is imported under its own name or, when it has been
- * before, read from its entry. Images that are new or whose size or time changed are read again, the others not.
+ * before, read from its entry. Images that are new or whose size or time changed are read again, the others not; so are
+ * those of a copy only where the folder that it was made of is given.
  * @throws Failure `no-dataset` where it is neither, `name-taken`, and those of `importDataset`
  */
 export async function resolveDataset(
@@ -66,6 +84,8 @@ export async function resolveDataset(
   if (isSafeName(nameOrPath) && (await store.hasDataset(workspace, nameOrPath))) {
     const dataset = await store.loadDataset(workspace, nameOrPath);
     const { name, format } = dataset;
+    // A copy does not depend on what it was made of.
+    if (dataset.copyOf !== undefined) return dataset;
     const path = pathOf(dataset);
     // Read again for what changed since; without its folder (an unplugged disk) kept features may still do.
     return (await exists(path)) ? importFrom(workspace, path, { name, format }, options) : dataset;

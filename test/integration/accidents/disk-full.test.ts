@@ -93,6 +93,16 @@ describe('a full disk', () => {
     await expectNoHalves(scene.path(DISK));
     await freeDisk();
     await scene.succeed(workspace, ['export', whole.run, '--out', out]);
+    fillDisk(200_000);
+    const copying = ['datasets', 'add', scene.dataset, '--copy', '--name', 'copied'];
+    const { code, message } = await scene.fail(workspace, copying);
+    expect(code).toBe('disk-full');
+    expect(message).toMatch(
+      /^A copy of the images of "copied" needs [\d.]+ MB and the disk of .* add them without --copy/,
+    );
+    await expectNoHalves(scene.path(workspace));
+    await freeDisk();
+    await scene.succeed(workspace, copying);
     fillDisk(8192);
     const add = ['datasets', 'add', scene.dataset, '--name', 'other'];
     expect((await scene.fail(workspace, add)).code).toBe('disk-full');

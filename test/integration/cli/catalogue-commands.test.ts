@@ -55,6 +55,7 @@ describe('datasets', () => {
 
     const other = await cli('datasets', 'add', join(images, 'cat', '..'), '--name', 'again', '--format', 'folder');
     expect(other.code, other.stderr).toBe(0);
+    expect(other.stderr).toContain('\nIt is in the workspace already, as my pets: they share their features.\n');
     expect((await cli('datasets', 'remove', 'my pets')).stdout).toContain('its images were left as they are');
     expect((await cli('datasets', 'list')).stdout).not.toContain('my pets');
     await access(join(images, 'cat', '0.png'));
