@@ -59,8 +59,9 @@ export interface TrainingPace {
   peakRssBytes: number;
 }
 
-/** The first epoch pays for what is done once. */
-const EPOCHS = 3;
+/** Epochs of a rehearsal, and those of them that pay for what is done once: memory taken, code compiled. */
+const EPOCHS = 12;
+const WARM_UP = 5;
 
 /** Trains a few epochs in a folder that is gone afterwards. @param job of some images, val in the proportion of the run */
 export async function rehearseTraining(
@@ -86,8 +87,8 @@ export async function rehearseTraining(
       },
     );
     const whole = (performance.now() - begun) / 1000;
-    const ofEpoch = (epochs[1]! + epochs[2]!) / 2;
-    const between = (ends[2]! - ends[0]!) / 2;
+    const ofEpoch = median(epochs.slice(WARM_UP));
+    const between = median(ends.slice(WARM_UP).map((end, index) => end - ends[WARM_UP + index - 1]!));
     return {
       startSeconds: Math.max(0, whole - outcome.seconds),
       openSeconds: Math.max(0, outcome.seconds - EPOCHS * between),
@@ -98,4 +99,8 @@ export async function rehearseTraining(
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
+}
+
+function median(values: readonly number[]): number {
+  return values.toSorted((a, b) => a - b)[values.length >> 1]!;
 }
