@@ -1,10 +1,11 @@
 import type { Preprocessing } from '../backbone/preprocessing.ts';
 import { mapName } from '../backbone/surgery.ts';
+import { roundingOf } from '../features/feature-set.ts';
 import type { BaseMap, TokenLayout } from '../methods/network.ts';
 import type { Score } from '../training/run-folder.ts';
 import type { Method, Settings } from '../training/settings.ts';
 
-import { pixelsSection, useSection } from './card-examples.ts';
+import { adaptorExamples, mergedExamples, pixelsSection } from './card-examples.ts';
 import { toleranceInWords, toleranceOf } from './parity.ts';
 
 /** What an export says about itself, in its card and in its models' metadata. */
@@ -95,14 +96,13 @@ function provenanceOf({ run, created, dataset, backbone, val, test }: Card): Rec
 export function cardText(card: Card, forms: readonly Form[], parities: Parities): string {
   const sections = [
     summary(card),
-    forms.includes('merged') ? mergedSection(card) : '',
-    forms.includes('adaptor') ? adaptorSection(card) : '',
     pixelsSection(card.preprocessing),
-    useSection(card, forms),
+    ...(forms.includes('merged') ? [mergedSection(card), mergedExamples(card)] : []),
+    ...(forms.includes('adaptor') ? [adaptorSection(card), adaptorExamples(card, forms.includes('merged'))] : []),
     agreement(card, forms, parities),
     origin(card, forms),
   ];
-  return `${sections.filter((section) => section !== '').join('\n\n')}\n`;
+  return `${sections.join('\n\n')}\n`;
 }
 
 function summary(card: Card): string {
@@ -151,7 +151,7 @@ function adaptorSection({
   if (maps.length > 0)
     notes.push(
       `\`features\` holds sums of the frozen ViT's block outputs (z_0 is the embedding), ${mapMeaning(maps)}, each divided by its
-scale (${scales.join(', ')}) and rounded to half precision; the model multiplies by the scales itself.`,
+scale (${scales.join(', ')}) and rounded to half precision${roundingOf(settings.cache) === 'int8' ? ', each row to 255 multiples of a step before' : ''}; the model multiplies by the scales itself.`,
     );
   if (usesBase)
     notes.push(

@@ -100,11 +100,13 @@ function tappedGraph({ backbone, structure, network, storage }: MergedOptions, b
   const renamed = renameValues(graph, own.set(input.name, image));
   const cast: NodeProto[] = isFloat32 ? [] : [node('Cast', [PIXELS], [image], { to: input.dataType })];
   const shape: Dimension[] = [input.batch ?? BATCH, 3, imageHeight, imageWidth];
+  // What the network reads is described too: who cuts the model there need not infer its type.
+  const described = [...renamed.valueInfo, ...renamed.output];
   return {
     ...renamed,
     node: [...cast, ...renamed.node],
     input: [valueInfo(PIXELS, DataType.FLOAT, shape)],
-    valueInfo: input.batchSymbol ? renameDimension(renamed.valueInfo, input.batchSymbol, BATCH) : renamed.valueInfo,
+    valueInfo: input.batchSymbol ? renameDimension(described, input.batchSymbol, BATCH) : described,
   };
 }
 

@@ -78,7 +78,8 @@ describe('the card', () => {
       '[0.5, 0.25, 0.2]',
       'keeps its own licence',
       'ab'.repeat(32),
-      'scale (1, 1, 2, 2)',
+      'scale (1, 1, 2, 2) and rounded to half precision; the model',
+      'zeros stand in place of',
     ])
       expect(text.replaceAll('\n', ' ')).toContain(phrase);
   });
@@ -95,11 +96,14 @@ describe('the card', () => {
   });
 
   it('speaks of the models that are there, and of the inputs that they have', () => {
-    expect(cardText(someCard(), ['adaptor'], {})).not.toContain('merged.onnx');
+    expect(cardText(someCard(), ['adaptor'], {})).not.toMatch(/merged\.onnx|vit\.onnx/);
     expect(cardText(someCard(), ['merged'], {})).not.toContain('`features`');
     const linear = cardText(someCard({ maps: [], scales: [] }), ['adaptor'], {});
     expect(linear).not.toContain('features`');
     expect(linear).toContain('{"base": base}');
+    const { settings } = someCard();
+    const int8 = cardText(someCard({ settings: { ...settings, cache: 'int8' } }), ['adaptor'], {});
+    expect(int8).toContain('half precision, each row to 255 multiples of a step before;');
     const miet = cardText(someCard({ maps: [{ kind: 'S', index: 3 }], scales: [1], usesBase: false }), ['adaptor'], {});
     expect(miet).toContain('S_3 = z_0 + z_1 + ... + z_3');
     expect(miet).not.toContain('`base`');
