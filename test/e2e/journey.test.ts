@@ -1,0 +1,191 @@
+/// <reference lib="dom" />
+/** The whole journey in a real browser on the real server: by mouse, by keyboard, and through a killed server. */
+import { createRequire } from 'node:module';
+import { readFileSync } from 'node:fs';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Browser, Page } from 'playwright';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Stage } from '../integration/stage.ts';
+import { hasChromium, openBrowser, startServer, type Server } from './open-studio.ts';
+
+const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+const LONG = 120_000;
+
+if (!hasChromium) console.warn('SKIPPED: the window in a browser (no Chromium; set CHROMIUM to one).');
+
+describe.skipIf(!hasChromium)('the studio window', () => {
+  let stage: Stage;
+  let workspace: string;
+  let server: Server;
+  let browser: Browser;
+  let page: Page;
+  const complaints: string[] = [];
+
+  beforeAll(async () => {
+    stage = await Stage.set();
+    workspace = await mkdtemp(join(tmpdir(), 'studio-'));
+    server = await startServer(workspace);
+    browser = await openBrowser();
+    page = await open({ width: 1280, height: 800 });
+  }, LONG);
+  afterAll(async () => {
+    await browser.close();
+    await server.stop();
+    await stage.clear();
+    await rm(workspace, { recursive: true, force: true });
+  });
+
+  /** A window that says what it is unhappy with. */
+  async function open(viewport: { width: number; height: number }, colorScheme: 'light' | 'dark' = 'light') {
+    const context = await browser.newContext({ viewport, colorScheme });
+    const opened = await context.newPage();
+    opened.setDefaultTimeout(LONG);
+    opened.on('pageerror', (error) => complaints.push(error.message));
+    opened.on('console', (message) => {
+      // A server that is gone is what one of the tests is about.
+      if (message.type() === 'error' && !/ERR_CONNECTION_REFUSED|WebSocket/.test(message.text()))
+        complaints.push(message.text());
+    });
+    await opened.goto(server.url);
+    return opened;
+  }
+
+  const nav = (name: string) => page.getByRole('navigation', { name: 'Pages' }).getByRole('link', { name });
+
+  /** Chooses a path in the studio's own dialog. */
+  async function choose(path: string) {
+    await page.getByRole('textbox', { name: 'Path' }).fill(path);
+    await page.getByRole('textbox', { name: 'Path' }).press('Enter');
+  }
+
+  it('takes the key out of the address', async () => {
+    await page.getByRole('heading', { name: 'Start' }).waitFor();
+    expect(page.url()).not.toContain('token');
+  });
+
+  it(
+    'goes from a folder to an exported adaptor by mouse',
+    async () => {
+      await page.getByRole('button', { name: 'Add images' }).click();
+      await choose(stage.dataset);
+      await page.getByRole('button', { name: 'Use this folder' }).click();
+      await nav('Datasets').click();
+      await page.getByRole('link', { name: /hearts/ }).click();
+      await page.getByText('272 images').waitFor();
+      await page.getByRole('button', { name: 'val 48' }).click();
+      await page.getByText('48 images').waitFor();
+      const first = page.getByRole('region', { name: 'Images' }).getByRole('img').first();
+      await first.waitFor();
+      await expect.poll(() => first.evaluate((image: HTMLImageElement) => image.naturalWidth)).toBeGreaterThan(0);
+
+      await nav('Backbones').click();
+      await page.getByRole('button', { name: 'Add an ONNX file' }).click();
+      await choose(stage.backbone);
+      await page.getByRole('region', { name: 'vit', exact: true }).waitFor();
+
+      await nav('Train').click();
+      await page.getByLabel('Backbone').selectOption('vit');
+      await page.getByText('Advanced').click();
+      await page.getByLabel('Epochs').fill('3');
+      await page.getByRole('button', { name: 'Start training' }).click();
+      await page.waitForURL(/#\/runs\/hearts-last/);
+      await page.getByRole('button', { name: 'Evaluate' }).click();
+      await page.getByRole('heading', { name: 'Confusion' }).waitFor();
+      await page.getByRole('button', { name: 'Export' }).click();
+      await page.getByText(/largest difference of a logit/).waitFor();
+      const adaptor = await page.getByText(/adaptor\.onnx$/).textContent();
+      expect((await readFile(adaptor!)).length).toBeGreaterThan(1000);
+    },
+    LONG,
+  );
+
+  it(
+    'is worked by keyboard alone',
+    async () => {
+      await page.keyboard.press('g');
+      await page.keyboard.press('r');
+      await page.getByRole('heading', { name: 'Runs', exact: true }).waitFor();
+      await page.keyboard.press('Control+k');
+      await page.keyboard.type('datasets: hearts');
+      await page.keyboard.press('Enter');
+      await page.getByRole('heading', { name: 'hearts' }).waitFor();
+      await page.keyboard.press('?');
+      await page.getByRole('dialog', { name: 'Show all shortcuts' }).waitFor();
+      await page.keyboard.press('Escape');
+      await page.keyboard.press('g');
+      await page.keyboard.press('t');
+      await page.getByLabel('Dataset').focus();
+      await page.keyboard.press('Tab');
+      await page.keyboard.press('Tab');
+      await page.keyboard.press('ArrowLeft');
+      expect(await page.getByRole('radio', { name: /MIET/ }).isChecked()).toBe(true);
+      const start = page.getByRole('button', { name: 'Start training' });
+      for (let presses = 0; !(await start.evaluate((button) => button === document.activeElement)); presses++) {
+        expect(presses).toBeLessThan(10);
+        await page.keyboard.press('Tab');
+      }
+      await page.keyboard.press('Enter');
+      await page.waitForURL(/#\/runs\/hearts-miet/);
+    },
+    LONG,
+  );
+
+  it(
+    'shows a run where it was after a reload and after the server was killed, and goes on with it',
+    async () => {
+      await page.getByText('Val top-1').waitFor();
+      await page.reload();
+      await page.getByRole('heading', { name: /hearts-miet/ }).waitFor();
+      await page.getByRole('button', { name: 'Stop' }).first().waitFor();
+      const { port } = server;
+      server.process.kill('SIGKILL');
+      await page.getByText(/cannot be heard/).waitFor();
+      server = await startServer(workspace, port);
+      await page.goto(`${server.url}#/${page.url().split('#/')[1]}`);
+      await page.getByRole('button', { name: 'Resume' }).first().click();
+      await page.getByRole('button', { name: 'Evaluate' }).waitFor();
+      expect(await page.getByText(/epoch \d+ of 30/).count()).toBe(1);
+    },
+    LONG,
+  );
+
+  it(
+    'has no accessibility violation and no overflow on any page, light and dark, small and large',
+    async () => {
+      const places = ['start', 'datasets', 'datasets/hearts', 'backbones', 'train', 'runs', 'settings'];
+      const run = (await page.evaluate(() => location.hash)).replace('#/', '');
+      for (const [viewport, scheme] of [
+        [{ width: 1280, height: 800 }, 'dark'],
+        [{ width: 375, height: 740 }, 'light'],
+      ] as const) {
+        const other = await open(viewport, scheme);
+        for (const place of [...places, run]) {
+          await other.goto(`http://127.0.0.1:${server.port}/#/${place}`);
+          await other.getByRole('heading', { level: 1 }).waitFor();
+          await other.waitForTimeout(300);
+          // As the browser's own tools would: the page's policy lets no script of others in.
+          await other.evaluate(axe);
+          const violations = await other.evaluate(async () => {
+            const { axe: run } = window as unknown as {
+              axe: { run(): Promise<{ violations: { id: string; nodes: { html: string }[] }[] }> };
+            };
+            return (await run.run()).violations.map(
+              ({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(' ')}`,
+            );
+          });
+          expect(violations, `${place}, ${scheme}`).toEqual([]);
+          const overflow = await other.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+          expect(overflow, `${place} at ${viewport.width} pixels`).toBeLessThanOrEqual(0);
+        }
+        await other.context().close();
+      }
+    },
+    LONG,
+  );
+
+  it('never complained', () => {
+    expect(complaints).toEqual([]);
+  });
+});
