@@ -34,7 +34,7 @@ export class Routes {
       return this.call(pathname.slice('/call/'.length), request);
     if (request.method !== 'GET') return words(405, 'This address can only be read.');
     const picture = /^\/picture\/([^/]+)\/(\d{1,9})$/.exec(pathname);
-    if (picture) return this.picture(decodeURIComponent(picture[1]!), Number(picture[2]));
+    if (picture) return this.picture(picture[1]!, Number(picture[2]));
     const page = this.pages.get(pathname === '/' ? '/index.html' : pathname);
     return page ? { status: 200, ...page } : words(404, 'There is nothing at this address.');
   }
@@ -47,8 +47,10 @@ export class Routes {
     return { status: 303, headers: { 'set-cookie': cookie, location: '/', 'cache-control': 'no-store' }, body: '' };
   }
 
-  private async picture(dataset: string, index: number): Promise<Answer> {
-    const body = await this.studio.thumbnail(dataset, index, THUMBNAIL);
+  /** @param encoded name of the dataset, as it stands in the address */
+  private async picture(encoded: string, index: number): Promise<Answer> {
+    const dataset = decoded(encoded);
+    const body = dataset === undefined ? undefined : await this.studio.thumbnail(dataset, index, THUMBNAIL);
     if (!body) return words(404, 'There is no such picture.');
     // The same place may hold another picture once the dataset has been imported again.
     return { status: 200, headers: { 'content-type': 'image/jpeg', 'cache-control': 'private, max-age=60' }, body };
@@ -72,10 +74,19 @@ export class Routes {
   }
 }
 
+function decoded(text: string): string | undefined {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return undefined;
+  }
+}
+
 async function readBody(request: IncomingMessage): Promise<string | undefined> {
   const chunks: Buffer[] = [];
   let bytes = 0;
-  for await (const chunk of request as AsyncIterable<Buffer>) {
+  // Left open where it is too long: whoever sends it is to read why.
+  for await (const chunk of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
     bytes += chunk.length;
     if (bytes > MOST_BODY_BYTES) return undefined;
     chunks.push(chunk);

@@ -72,7 +72,10 @@ describe('the host', () => {
       new Promise<number>((resolve) => {
         const socket = new WebSocket(`ws://127.0.0.1:${server.port}${path}`, { headers });
         socket.on('unexpected-response', (_, response) => resolve(response.statusCode!));
-        socket.on('open', () => (resolve(101), socket.terminate()));
+        socket.on('open', () => {
+          resolve(101);
+          socket.terminate();
+        });
         socket.on('error', () => undefined);
       });
     expect(await status(key())).toBe(101);

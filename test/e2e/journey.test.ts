@@ -41,7 +41,7 @@ describe.skipIf(!hasChromium)('the studio window', () => {
   async function open(viewport: { width: number; height: number }, colorScheme: 'light' | 'dark' = 'light') {
     const context = await browser.newContext({ viewport, colorScheme });
     const opened = await context.newPage();
-    opened.setDefaultTimeout(LONG);
+    opened.setDefaultTimeout(45_000);
     opened.on('pageerror', (error) => complaints.push(error.message));
     opened.on('console', (message) => {
       // A server that is gone is what one of the tests is about.
