@@ -6,8 +6,10 @@ export interface Progress {
   unit: string;
 }
 
-/** What every long task takes: where to report and when to stop. */
+/** What every long task takes: where to report, and when to stop. */
 export interface TaskOptions {
   onProgress?: (progress: Progress) => void;
+  /** A sentence for the user about what was done unasked. */
+  onRemark?: (sentence: string) => void;
   signal?: AbortSignal;
 }

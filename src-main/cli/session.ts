@@ -59,7 +59,11 @@ export class Session {
 
   /** For a long task: its progress goes to stderr, and Ctrl-C stops it. */
   task(): TaskOptions {
-    return { signal: this.signal, onProgress: (progress: Progress) => this.progress.report(progress) };
+    return {
+      signal: this.signal,
+      onProgress: (progress: Progress) => this.progress.report(progress),
+      onRemark: (sentence) => this.remark(sentence),
+    };
   }
 
   /** What a command has to say at its end: a JSON object on one line with --json, else words. */

@@ -9,7 +9,8 @@ import { pathOfImage } from '../data/image-reference.ts';
 import { CompiledEngine } from '../engine/compiled.ts';
 import { encodeModel } from '../engine/onnx/model.ts';
 import { roundingOf, type FeatureSet } from '../features/feature-set.ts';
-import { provideFeatures } from '../features/provide-features.ts';
+import type { FeatureRequest } from '../features/provide-features.ts';
+import { withFeatures } from '../features/with-features.ts';
 import { readCheckpointMetadata } from '../training/checkpoint.ts';
 import { Evaluator } from '../training/evaluate-network.ts';
 import { openRun, type OpenedRun } from '../training/open-run.ts';
@@ -78,13 +79,19 @@ export async function exportRun(
   const { run } = opened.config;
   // Early: a folder that cannot be written to should not cost the user the wait.
   await prepareFolder(out, forms);
-  const whole = { ...(await prepare(workspace, opened, options)), half };
-  const card = await cardOf(workspace, whole);
-  const rows = evenly(whole.images.length, images);
-  const sample = { set: whole.features, maps: opened.network.maps, rows };
-  const { models, parities } = await withSampledFeatures(workspace, sample, (features) =>
-    encodeChecked(forms, { ...whole, features, images: rows.map((row) => whole.images[row]!) }, card, options),
-  );
+  const { list, request } = await featuresOf(workspace, opened);
+  const rows = evenly(list.length, images);
+  const { models, parities, card } = await withFeatures(workspace, request, options, async ({ sets }) => {
+    const set = sets[0]!;
+    const scales = scalesOf(opened, set);
+    const whole = { ...opened, folder: request.source, images: list, features: set, scales, half };
+    const card = await cardOf(workspace, whole);
+    const sample = { set, maps: opened.network.maps, rows };
+    const checked = await withSampledFeatures(workspace, sample, (features) =>
+      encodeChecked(forms, { ...whole, features, images: rows.map((row) => list[row]!) }, card, options),
+    );
+    return { ...checked, card };
+  });
   const files = await writeExport(out, models, card, parities);
   const bytes = (await Promise.all(files.map((file) => stat(file)))).map(({ size }) => size);
   return { run, files, bytes, parity: { ...(parities.merged ?? parities.adaptor)!, ...parities } };
@@ -113,27 +120,22 @@ async function encodeChecked(
   return { models, parities };
 }
 
-/** With all images of val, else of train. */
-async function prepare(
+/** All images of val, else of train, and the request for their features. */
+async function featuresOf(
   workspace: Workspace,
-  opened: OpenedRun,
-  options: TaskOptions,
-): Promise<Omit<ExportSource, 'half'>> {
-  const { config, backbone, network } = opened;
+  { config, backbone, network }: OpenedRun,
+): Promise<{ list: DatasetImage[]; request: FeatureRequest }> {
   const dataset = await loadDataset(workspace, config.dataset);
   // Whole lists as they were trained with, because under those their features are cached.
   const { train, val } = splitImages(dataset, config.settings, true);
-  const images = val.length > 0 ? val : train;
-  const { source: folder } = dataset;
+  const list = val.length > 0 ? val : train;
   const kept = { cache: config.settings.cache, threads: config.threads, scales: config.scales };
-  const request = { backbone, source: folder, lists: [images], maps: network.maps, ...kept };
-  const { sets } = await provideFeatures(workspace, request, options);
-  const features = sets[0]!;
-  // A list may have needed a larger scale than the one trained on: the export must hold both.
-  const scales = network.maps.map((map, index) =>
-    Math.max(config.scales[index] ?? 1, features.maps[mapName(map)]!.scale),
-  );
-  return { ...opened, folder, images, features, scales };
+  return { list, request: { backbone, source: dataset.source, lists: [list], maps: network.maps, ...kept } };
+}
+
+/** A list may have needed a larger scale than the one trained on: the export must hold both. */
+function scalesOf({ config, network }: OpenedRun, { maps }: FeatureSet): number[] {
+  return network.maps.map((map, index) => Math.max(config.scales[index] ?? 1, maps[mapName(map)]!.scale));
 }
 
 async function cardOf(

@@ -98,12 +98,31 @@ export async function missingFeatures(
   return { lists: gaps.map(({ images }) => images), bytes: neededBytes(request, gaps) };
 }
 
+/** All files that a request needs in the cache, whether or not they are there, and the images that each is to hold. */
+export function cachedFiles(
+  workspace: Workspace,
+  { backbone, lists, maps, storage = 'fp16' }: ExtractionRequest,
+): { folder: string; path: string; images: number }[] {
+  const names = [...storedMaps(maps).map(mapFileName), BASE_FILE];
+  const counts = new Map(
+    lists.map((images) => [workspace.feature(featureKey(images, backbone, storage)), images.length]),
+  );
+  return [...counts].flatMap(([folder, images]) =>
+    images === 0 ? [] : names.map((name) => ({ folder, path: join(folder, name), images })),
+  );
+}
+
+/** Each that is stored, once. */
+function storedMaps(maps: readonly MapRequest[]): MapRequest[] {
+  return [...new Map(maps.map(storedMap).map((map) => [mapName(map), map])).values()];
+}
+
 async function findGaps(
   workspace: Workspace,
   { backbone, lists, maps, storage = 'fp16' }: ExtractionRequest,
 ): Promise<Gap[]> {
   const gaps: Gap[] = [];
-  const wanted = [...new Map(maps.map(storedMap).map((map) => [mapName(map), map])).values()];
+  const wanted = storedMaps(maps);
   for (const images of lists) {
     const folder = workspace.feature(featureKey(images, backbone, storage));
     if (images.length === 0 || gaps.some((gap) => gap.folder === folder)) continue;

@@ -140,7 +140,7 @@ export class RowFileReader {
     private readonly path: string,
     private readonly file: FileHandle,
     private readonly places: Map<string, TensorPlace>,
-    private readonly columns: readonly string[],
+    readonly columns: readonly string[],
     private readonly crcs: Uint32Array,
     readonly rows: number,
     readonly metadata: Readonly<Record<string, string>>,

@@ -5,7 +5,7 @@ import { imagesOf, locate, splitNames, type Dataset, type DatasetImage, type Spl
 import { loadDataset } from '../data/dataset-store.ts';
 import { pathOfImage } from '../data/image-reference.ts';
 import { openEngine } from '../engine/open-engine.ts';
-import { provideFeatures } from '../features/provide-features.ts';
+import { withFeatures } from '../features/with-features.ts';
 import { bootstrapTop1, type Interval } from '../training/bootstrap.ts';
 import { readCheckpointMetadata } from '../training/checkpoint.ts';
 import { Evaluator } from '../training/evaluate-network.ts';
@@ -75,29 +75,28 @@ export async function evaluate(
     );
   const { chosen, images } = imagesToEvaluate(dataset, split);
   const kept = { cache: config.settings.cache, scales: config.scales, threads };
-  const { sets } = await provideFeatures(
-    workspace,
-    { backbone, source: dataset.source, lists: [images], maps: network.maps, ...kept },
-    options,
-  );
-  const evaluator = await Evaluator.open(
-    await openEngine('compiled', threads),
-    { features: sets[0]!, labels: images.map(({ label }) => label) },
-    { network, parameters: layout, layout: frozen.layout, pool: config.settings.pool, form: 'plain', batch: BATCH },
-  );
-  const collector = new MetricsCollector(config.classes.length);
-  const predicted: PredictedImage[] = [];
-  const add = (logits: Float32Array, first: number, count: number): void => {
-    const some = images.slice(first, first + count);
-    const labels = some.map(({ label }) => label);
-    collector.add(logits, labels);
-    if (file !== undefined) predicted.push(...predictedImages(dataset, some, logits));
-  };
-  try {
-    await evaluator.visit(parameters, add, options.signal);
-  } finally {
-    await evaluator.close();
-  }
+  const request = { backbone, source: dataset.source, lists: [images], maps: network.maps, ...kept };
+  const { collector, predicted } = await withFeatures(workspace, request, options, async ({ sets }) => {
+    const evaluator = await Evaluator.open(
+      await openEngine('compiled', threads),
+      { features: sets[0]!, labels: images.map(({ label }) => label) },
+      { network, parameters: layout, layout: frozen.layout, pool: config.settings.pool, form: 'plain', batch: BATCH },
+    );
+    const collector = new MetricsCollector(config.classes.length);
+    const predicted: PredictedImage[] = [];
+    const add = (logits: Float32Array, first: number, count: number): void => {
+      const some = images.slice(first, first + count);
+      const labels = some.map(({ label }) => label);
+      collector.add(logits, labels);
+      if (file !== undefined) predicted.push(...predictedImages(dataset, some, logits));
+    };
+    try {
+      await evaluator.visit(parameters, add, options.signal);
+    } finally {
+      await evaluator.close();
+    }
+    return { collector, predicted };
+  });
   if (file !== undefined) await writeRecords(file, COLUMNS, predicted);
   const { top1, macro, loss, ece, confusion } = collector.result();
   const perClass = classScores(confusion, config.classes);

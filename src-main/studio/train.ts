@@ -3,7 +3,7 @@ import { Failure } from '../base/failure.ts';
 import { inTurn } from '../base/in-turn.ts';
 import type { TaskOptions } from '../base/progress.ts';
 import { featureBytesPerImage } from '../features/feature-set.ts';
-import { provideFeatures } from '../features/provide-features.ts';
+import { withFeatures } from '../features/with-features.ts';
 import { buildNetwork } from '../training/build-network.ts';
 import type { Pace, TrainingJob, TrainingOutcome } from '../training/job.ts';
 import { frozenFactsOf } from '../training/open-run.ts';
@@ -14,6 +14,7 @@ import {
   writeConfig,
   writeResult,
   type EpochMetrics,
+  type RunConfig,
   type RunResult,
 } from '../training/run-folder.ts';
 import { trainInProcess } from '../training/start-trainer.ts';
@@ -45,46 +46,51 @@ export async function train(
   request: TrainRequest,
   options: TrainOptions = {},
 ): Promise<RunResult> {
-  const started = performance.now();
+  let started = performance.now();
   const plan = await planRun(workspace, request, options);
   if (options.onForecast) options.onForecast(await forecastPlan(workspace, request, plan, { signal: options.signal }));
-  const { backbone, dataset, splits, settings, threads, old } = plan;
+  const { backbone, dataset, splits, settings, threads } = plan;
   const frozen = frozenFactsOf(backbone, dataset.classes.length);
   const network = buildNetwork(settings, frozen, 'plain');
   const lists = [splits.train, splits.val, splits.test];
-  const { sets, seconds } = await provideFeatures(
-    workspace,
-    {
-      ...{ backbone, source: dataset.source, lists, maps: network.maps, threads },
-      ...{ cache: settings.cache, scales: old?.scales },
-    },
-    options,
-  );
-  const extractionPeak = seconds > 0 ? peakRssBytes() : null;
-  const step = await stepOf(workspace, request, plan, frozen, options);
-  const run = old?.run ?? (await claimRunId(workspace, settings.method, dataset.name));
-  const config = await configOf(workspace, run, request, plan, network, sets[0]!, step);
-  options.signal?.throwIfAborted();
-  const before = await readTimeSpent(workspace, config.run);
-  const spent = (): TimeSpent => ({
-    extract: before.extract + seconds,
-    total: before.total + (performance.now() - started) / 1000,
+  const features = {
+    ...{ backbone, source: dataset.source, lists, maps: network.maps, threads },
+    ...{ cache: settings.cache, scales: plan.old?.scales },
+  };
+  // Begun before features were found damaged: the same run goes on with whole ones.
+  let begun: RunConfig | undefined;
+  return withFeatures(workspace, features, options, async ({ sets, seconds }) => {
+    const going = begun ? { ...plan, old: begun } : plan;
+    // The run's own file has what was spent before.
+    if (begun) started = performance.now() - seconds * 1000;
+    const { old } = going;
+    const extractionPeak = seconds > 0 ? peakRssBytes() : null;
+    const step = await stepOf(workspace, request, going, frozen, options);
+    const run = old?.run ?? (await claimRunId(workspace, settings.method, dataset.name));
+    const config = await configOf(workspace, run, request, going, network, sets[0]!, step);
+    begun = config;
+    options.signal?.throwIfAborted();
+    const before = await readTimeSpent(workspace, config.run);
+    const spent = (): TimeSpent => ({
+      extract: before.extract + seconds,
+      total: before.total + (performance.now() - started) / 1000,
+    });
+    const job = jobOf(workspace, going, config, frozen, sets);
+    return trainLocked(workspace, job, spent, options, (outcome) => ({
+      ...{ run: config.run, method: settings.method, dataset: config.dataset, backbone: config.backbone },
+      ...{ parameters: config.parameters, headParameters: config.headParameters },
+      ...{ epochs: outcome.epochs, loss: outcome.loss, bestEpoch: outcome.bestEpoch },
+      ...{ val: outcome.val, test: outcome.test },
+      seconds: { extract: spent().extract, train: outcome.seconds, total: spent().total },
+      peakRssBytes: {
+        trainer: outcome.peakRssBytes,
+        // Without a cache the ViT runs in the trainer.
+        vit: settings.cache === 'none' ? outcome.peakRssBytes : extractionPeak,
+      },
+      featureBytesPerImage: featureBytesPerImage(network.maps.length, sets[0]!),
+      ...{ engine: config.engine, device: config.device, settings },
+    }));
   });
-  const job = jobOf(workspace, plan, config, frozen, sets);
-  return trainLocked(workspace, job, spent, options, (outcome) => ({
-    ...{ run: config.run, method: settings.method, dataset: config.dataset, backbone: config.backbone },
-    ...{ parameters: config.parameters, headParameters: config.headParameters },
-    ...{ epochs: outcome.epochs, loss: outcome.loss, bestEpoch: outcome.bestEpoch },
-    ...{ val: outcome.val, test: outcome.test },
-    seconds: { extract: spent().extract, train: outcome.seconds, total: spent().total },
-    peakRssBytes: {
-      trainer: outcome.peakRssBytes,
-      // Without a cache the ViT runs in the trainer.
-      vit: settings.cache === 'none' ? outcome.peakRssBytes : extractionPeak,
-    },
-    featureBytesPerImage: featureBytesPerImage(network.maps.length, sets[0]!),
-    ...{ engine: config.engine, device: config.device, settings },
-  }));
 }
 
 /** Trains and keeps the result while holding the run's lock, so that nobody else goes on with it meanwhile. */

@@ -1,7 +1,7 @@
 /** Files of a workspace with a flipped byte, or cut short: found, named, and never believed. */
 import { existsSync, readdirSync } from 'node:fs';
 import { copyFile, readFile, rm, truncate, writeFile } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { basename, dirname, join, relative } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { loadBackbone, readModel } from '../../../src-main/backbone/catalogue.ts';
 import { Failure } from '../../../src-main/base/failure.ts';
@@ -10,7 +10,7 @@ import { RowFileReader } from '../../../src-main/features/row-file.ts';
 import { showRun } from '../../../src-main/studio/runs.ts';
 import { readCheckpoint } from '../../../src-main/training/checkpoint.ts';
 import { openRun } from '../../../src-main/training/open-run.ts';
-import { readConfig, readResult } from '../../../src-main/training/run-folder.ts';
+import { readConfig, readResult, resultSchema } from '../../../src-main/training/run-folder.ts';
 import type { RunResult } from '../../../src-main/training/run-folder.ts';
 import { Workspace } from '../../../src-main/workspace/workspace.ts';
 import { Scene, traceOf, until } from './scene.ts';
@@ -128,7 +128,6 @@ describe('the command', () => {
     ['backbone.json', () => scene.trainArgs(), 'damaged-file', /remove the backbone's folder and add it again/],
     ['final_norm.safetensors', () => scene.trainArgs(), 'damaged-file', /remove the backbone's folder/],
     ['model.onnx', forExport, 'damaged-file', /remove its folder and add it again/],
-    ['P1_2.safetensors', () => scene.trainArgs(), 'damaged-features', /delete it, and it is extracted anew/],
   ])('says of a damaged %s which file it is and what to do', async (file, args, code, advice) => {
     const path = find(file);
     const copy = scene.path('copy');
@@ -152,23 +151,52 @@ describe('the command', () => {
   });
 });
 
-describe('doing as the sentence says', () => {
-  it('deletes a damaged feature file, which is then extracted to the same bytes', async () => {
-    await scene.copy('whole', 'features-again');
-    const path = find('P1_2.safetensors', scene.path('features-again'));
-    const before = await readFile(path);
-    await truncate(path, 9000);
-    const { message } = await scene.fail('features-again', scene.trainArgs());
-    await rm(/"([^"]+)"/.exec(message)![1]!);
-    const again = await scene.train('features-again');
-    expect((await readFile(path)).equals(before)).toBe(true);
-    expect({ loss: again.loss, val: again.val, test: again.test }).toEqual({
-      loss: whole.loss,
-      val: whole.val,
-      test: whole.test,
-    });
-  });
+describe('a damaged feature file', () => {
+  const flipMiddle = async (path: string) => {
+    const bytes = await readFile(path);
+    bytes[Math.floor(bytes.length / 2)]! ^= 1;
+    await writeFile(path, bytes);
+  };
+  /** All feature files of this name, those of each split. */
+  const featureFiles = (name: string) =>
+    readdirSync(scene.path('mended'), { recursive: true, encoding: 'utf8' })
+      .filter((path) => basename(path) === name)
+      .map((path) => join(scene.path('mended'), path));
 
+  it.each<[what: string, args: () => string[], file: string, harm: (path: string) => Promise<void>]>([
+    ['training, in its rows', () => scene.trainArgs(), 'P1_2.safetensors', flipMiddle],
+    ['training, in its header', () => scene.trainArgs(), 'base.safetensors', (path) => truncate(path, 9000)],
+    ['an evaluation', () => ['evaluate', whole.run, '--threads', '1'], 'P1_2.safetensors', flipMiddle],
+    ['an export', () => ['export', whole.run, '--out', scene.path('exported')], 'P1_1.safetensors', flipMiddle],
+  ])(
+    'that %s finds is deleted and extracted again to the same bytes, which stderr says',
+    async (_, args, file, harm) => {
+      await scene.copy('whole', 'mended');
+      const before = await traceOf(join(scene.path('mended'), 'features'));
+      for (const path of featureFiles(file)) await harm(path);
+      const harmed = await traceOf(join(scene.path('mended'), 'features'));
+      expect(harmed).not.toEqual(before);
+      const { json, stderr } = await scene.succeed('mended', args());
+      const mended = featureFiles(file).filter((path) => stderr.includes(`The feature file "${path}" was damaged`));
+      expect(mended.length).toBeGreaterThan(0);
+      for (const path of mended) {
+        const name = relative(join(scene.path('mended'), 'features'), path);
+        expect(harmed[name] === before[name], name).toBe(false);
+        expect((await traceOf(dirname(path)))[file] === before[name], name).toBe(true);
+      }
+      const result = resultSchema.safeParse(json);
+      if (result.success) {
+        // The run that was begun went on: there is one more, not two.
+        expect(scene.runs('mended')).toHaveLength(2);
+        const { loss, val, test } = result.data;
+        expect({ loss, val, test }).toEqual({ loss: whole.loss, val: whole.val, test: whole.test });
+      } else expect(args()[0]).not.toBe('train');
+      await rm(scene.path('mended'), { recursive: true });
+    },
+  );
+});
+
+describe('doing as the sentence says', () => {
   it.each(['best.safetensors', 'metrics.jsonl'])(
     'of a damaged %s deletes the checkpoint, and the run starts over to the same numbers',
     async (file) => {
