@@ -9,6 +9,7 @@ import { withLock } from '../workspace/lock.ts';
 import { parseSealed, sealed } from '../workspace/record.ts';
 import { sweepTemporaries } from '../workspace/sweep.ts';
 import type { Workspace } from '../workspace/workspace.ts';
+import { dropCheckJournal, sweepCheckJournals } from './check-journal.ts';
 import { countSplits, datasetFormatSchema, datasetImageSchema, pathOf, problemSchema, splitNames } from './dataset.ts';
 import type { Dataset, DatasetSummary } from './dataset.ts';
 
@@ -103,6 +104,7 @@ async function setAsideCopies(workspace: Workspace, name: string): Promise<strin
 export async function sweepDatasets(workspace: Workspace): Promise<void> {
   await inWorkspace(workspace, async () => {
     await sweepTemporaries(workspace.datasets);
+    await sweepCheckJournals(workspace);
     const doomed: string[] = [];
     for (const name of await workspace.list('datasets')) {
       // A damaged entry keeps its copies: they may be all that is left of the images.
@@ -219,6 +221,7 @@ export async function removeDataset(workspace: Workspace, name: string): Promise
   if (!(await hasDataset(workspace, name))) throw noDataset(name);
   await sweepDatasets(workspace);
   await inWorkspace(workspace, async () => [await setAside(workspace, folder)]);
+  await dropCheckJournal(workspace, name);
 }
 
 async function readRecord(workspace: Workspace, name: string): Promise<DatasetRecord> {

@@ -6,6 +6,7 @@ import { Failure } from '../base/failure.ts';
 import type { TaskOptions } from '../base/progress.ts';
 import { checkName, safeName } from '../workspace/names.ts';
 import type { Workspace } from '../workspace/workspace.ts';
+import { CheckJournal, checkJournalOf, dropCheckJournal } from './check-journal.ts';
 import { findClassProblems, findDuplicates } from './checks.ts';
 import { mapConcurrently } from './concurrent.ts';
 import { copyImages, pathInCopy } from './copy-images.ts';
@@ -42,7 +43,7 @@ type CheckedImage = Omit<DatasetImage, 'split'> & Pick<FoundImage, 'split'>;
 /**
  * Takes a folder of labelled images into the workspace, by reference or as a copy: every image is hashed and decoded
  * once, bad ones are listed as problems and left out, and the user's files are only read. The same folder again keeps
- * its entry (what changed since is read anew).
+ * its entry (what changed since is read anew). An import that was cut short goes on with what it had not checked.
  * @throws Failure `dataset` where the folder fits no layout, or a class ends up empty; `name-taken`; of `copyImages`
  */
 export async function importDataset(
@@ -57,7 +58,8 @@ export async function importDataset(
   const { root: source, file } = place;
   const { name, known } = await findEntry(workspace, real, settings.name ?? nameFor(given, file), settings.name);
   const scan = await layout.scan(place, options.signal);
-  const { images: checked, problems } = await checkImages(source, scan.images, known, options);
+  const journal = await CheckJournal.open(checkJournalOf(workspace, name));
+  const { images: checked, problems } = await checkImages(source, scan.images, { known, journal }, options);
   const missing = problems.filter(({ kind }) => kind === 'missing-file');
   if (missing.length > 0 && missing.length === scan.images.length)
     throw new Failure(
@@ -77,10 +79,11 @@ export async function importDataset(
     images,
     problems: [...scan.problems, ...problems, ...classProblems, ...findDuplicates(source, images)],
   };
-  if (settings.copy || known?.copyOf !== undefined || (await isCopied(workspace, name).catch(() => false)))
-    return keepCopied(workspace, dataset, known, options);
-  if (!isDeepStrictEqual(dataset, known)) await saveDataset(workspace, dataset);
-  return dataset;
+  const copied = settings.copy || known?.copyOf !== undefined || (await isCopied(workspace, name).catch(() => false));
+  const kept = copied ? await keepCopied(workspace, dataset, known, options) : dataset;
+  if (!copied && !isDeepStrictEqual(dataset, known)) await saveDataset(workspace, dataset);
+  await dropCheckJournal(workspace, name);
+  return kept;
 }
 
 async function keepCopied(
@@ -133,7 +136,7 @@ async function loadKnown(workspace: Workspace, name: string): Promise<Dataset | 
 async function checkImages(
   source: string,
   found: readonly FoundImage[],
-  known: Dataset | undefined,
+  { known, journal }: { known: Dataset | undefined; journal: CheckJournal },
   { decoder, onProgress, signal }: TaskOptions & { decoder: Decoder },
 ): Promise<{ images: CheckedImage[]; problems: Problem[] }> {
   const knownImages = new Map(known?.images.map((image) => [keyOf(image), image]));
@@ -144,12 +147,12 @@ async function checkImages(
     found,
     2 * availableParallelism(),
     async (image) => {
-      const result = await checkImage(source, image, knownImages.get(keyInEntry(image)), decoder);
+      const result = await checkImage(source, image, knownImages.get(keyInEntry(image)), journal, decoder);
       onProgress?.({ task: 'check images', done: ++done, total: found.length, unit: 'images' });
       return result;
     },
     signal,
-  );
+  ).finally(() => journal.flush());
   const images: CheckedImage[] = [];
   const problems: Problem[] = [];
   for (const result of checked) {
@@ -165,6 +168,7 @@ async function checkImage(
   source: string,
   found: FoundImage,
   known: DatasetImage | undefined,
+  journal: CheckJournal,
   decoder: Decoder,
 ): Promise<CheckedImage | Problem> {
   const file = locate({ source }, found);
@@ -175,8 +179,12 @@ async function checkImage(
     return { kind: 'not-file', path: file.path, message: `"${file.path}" is no file and was left out.` };
   const { size: bytes, mtimeMs } = status;
   if (known && isSameFile(known, bytes, mtimeMs)) return { ...found, bytes, mtimeMs, sha256: known.sha256 };
+  const checked = journal.hashOf(file, bytes, mtimeMs);
+  if (checked !== undefined) return { ...found, bytes, mtimeMs, sha256: checked };
   try {
-    return { ...found, bytes, mtimeMs, sha256: await decoder.check(file) };
+    const sha256 = await decoder.check(file);
+    journal.add({ ...file, bytes, mtimeMs, sha256 });
+    return { ...found, bytes, mtimeMs, sha256 };
   } catch (error) {
     if (!(error instanceof Failure) || error.code !== 'image') throw error;
     return { kind: 'bad-image', path: file.path, message: error.message };

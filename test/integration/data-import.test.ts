@@ -3,9 +3,9 @@ import { existsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import sharp from 'sharp';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { Progress } from '../../src-main/base/progress.ts';
-import { datasetSummary, imagesOf } from '../../src-main/data/dataset.ts';
+import { datasetSummary, imagesOf, locate } from '../../src-main/data/dataset.ts';
 import { loadDataset } from '../../src-main/data/dataset-store.ts';
 import type { Decoder } from '../../src-main/data/decode/decoder.ts';
 import { startDecoder } from '../../src-main/data/decode/start-decoder.ts';
@@ -65,6 +65,28 @@ describe('importDataset', () => {
     expect(progress.at(-1)).toEqual({ task: 'check images', done: 30, total: 30, unit: 'images' });
     expect(await loadDataset(workspace, 'pets')).toEqual(dataset);
     expect((await stat(join(root, 'cat', '0.png'))).mtimeMs).toBe(before.mtimeMs);
+  });
+
+  it('that was stopped goes on with the images that it had not checked', async () => {
+    const root = join(base, 'long');
+    await paintClasses(root, { a: 20, b: 20 });
+    const check = vi.spyOn(decoder, 'check');
+    const stop = new AbortController();
+    const onProgress = ({ done }: Progress) => {
+      if (done === 10) stop.abort(new Error('enough'));
+    };
+    const stopped = importDataset(workspace, root, {}, { decoder, signal: stop.signal, onProgress });
+    await expect(stopped).rejects.toThrow('enough');
+    const first = check.mock.calls.length;
+    expect(first).toBeGreaterThanOrEqual(10);
+    expect(first).toBeLessThan(40);
+    // One that changes in between is not believed.
+    await utimes(join(root, 'a', '0.png'), 1000, 1000);
+    const dataset = await importDataset(workspace, root, {}, { decoder });
+    expect(check.mock.calls.length - first).toBe(40 - first + 1);
+    check.mockRestore();
+    expect(existsSync(join(workspace.datasets, '.long.checked.jsonl'))).toBe(false);
+    for (const image of dataset.images) expect(await decoder.check(locate(dataset, image))).toBe(image.sha256);
   });
 
   it('keeps the entry of a folder that comes again, and reads what changed', async () => {

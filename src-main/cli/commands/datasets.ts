@@ -29,6 +29,7 @@ export function addDatasetCommands(program: Command, session: Session): void {
     )
     .option('--copy', 'copy the images into the workspace, so that the originals may go')
     .action(async (path: string, { name, format, copy }: AddFlags) => {
+      session.whenInterrupted = 'Interrupted; the same command goes on with the images that it has not checked.';
       const { addDataset } = await import('../../studio/datasets.ts');
       const summary = await addDataset(await session.workspace(), { path, name, format, copy }, session.task());
       if (summary.sameAs)

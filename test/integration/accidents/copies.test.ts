@@ -100,9 +100,23 @@ function bytesRead(pid: number): number {
   }
 }
 
-describe.skipIf(!existsSync('/proc/self/io'))('an import', () => {
-  it('whose decoder is killed at work goes on with another, to the same entry', async () => {
-    const [side, count] = [1000, 24];
+describe('an import', () => {
+  const [side, count] = [500, 96];
+  const args = () => ['datasets', 'add', scene.path('noise')];
+  const journal = (workspace: string) => join(copyOf(workspace), '.noise.checked.jsonl');
+  let undisturbed: unknown;
+  /** The lines of its images. */
+  const listIn = async (workspace: string) => {
+    const folder = join(copyOf(workspace), 'noise');
+    return readFile(
+      join(
+        folder,
+        readdirSync(folder).find((file) => file.startsWith('images-'))!,
+      ),
+      'utf8',
+    );
+  };
+  beforeAll(async () => {
     const random = generatorFor(3, 0);
     for (let index = 0; index < count; index++) {
       const pixels = Buffer.from(Uint8Array.from({ length: 3 * side * side }, () => 256 * uniform(random)));
@@ -111,36 +125,46 @@ describe.skipIf(!existsSync('/proc/self/io'))('an import', () => {
         .png({ compressionLevel: 0 })
         .toFile(scene.path(`noise/${index % 2}/${index}.png`));
     }
-    const args = ['datasets', 'add', scene.path('noise')];
-    const undisturbed = await scene.succeed('undisturbed', args);
-    let killed = 0;
-    const killDecoder = (command: number) => {
-      const decoder = processesBelow(command).find((listed) => listed.args.includes('decoder-process'));
-      // More than its own program: it is through some of the pictures.
-      if (!decoder || bytesRead(decoder.pid) < (count * 3 * side * side) / 2) return false;
-      process.kill(decoder.pid, 'SIGKILL');
-      killed = decoder.pid;
-      return true;
-    };
-    const disturbed = await scene.succeed('disturbed', args, {
+    undisturbed = (await scene.succeed('undisturbed', args())).json;
+  });
+
+  it('that is killed goes on with what it had not checked, to the same entry', async () => {
+    const { code } = await scene.run('killed', args(), {
       onStart: (child) =>
         void until(
-          () => killDecoder(child.pid!),
+          () => existsSync(journal('killed')),
           () => child.exitCode !== null,
-        ),
+        ).then(() => child.kill('SIGKILL')),
     });
-    expect(killed).toBeGreaterThan(0);
-    expect(disturbed.json).toEqual(undisturbed.json);
-    const list = async (workspace: string) => {
-      const folder = join(scene.path(workspace), 'datasets', 'noise');
-      return readFile(
-        join(
-          folder,
-          readdirSync(folder).find((file) => file.startsWith('images-'))!,
-        ),
-        'utf8',
-      );
-    };
-    expect(await list('disturbed')).toBe(await list('undisturbed'));
+    expect(code).toBe(null);
+    expect((await readFile(journal('killed'), 'utf8')).trim().split('\n').length).toBeGreaterThanOrEqual(64);
+    expect((await scene.succeed('killed', args())).json).toEqual(undisturbed);
+    expect(await listIn('killed')).toBe(await listIn('undisturbed'));
+    expect(existsSync(journal('killed'))).toBe(false);
   });
+
+  it.skipIf(!existsSync('/proc/self/io'))(
+    'whose decoder is killed goes on with another, to the same entry',
+    async () => {
+      let killed = 0;
+      const killDecoder = (command: number) => {
+        const decoder = processesBelow(command).find((listed) => listed.args.includes('decoder-process'));
+        // More than its own program: it is through some of the pictures.
+        if (!decoder || bytesRead(decoder.pid) < (count * 3 * side * side) / 2) return false;
+        process.kill(decoder.pid, 'SIGKILL');
+        killed = decoder.pid;
+        return true;
+      };
+      const disturbed = await scene.succeed('disturbed', args(), {
+        onStart: (child) =>
+          void until(
+            () => killDecoder(child.pid!),
+            () => child.exitCode !== null,
+          ),
+      });
+      expect(killed).toBeGreaterThan(0);
+      expect(disturbed.json).toEqual(undisturbed);
+      expect(await listIn('disturbed')).toBe(await listIn('undisturbed'));
+    },
+  );
 });
