@@ -6,6 +6,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { advised, Failure } from '../base/failure.ts';
 import type { ModelProto } from '../engine/onnx/onnx_pb.ts';
 import { errorCode, writeFileAtomic } from '../workspace/atomic.ts';
+import { withLock } from '../workspace/lock.ts';
 import { checkName, safeName } from '../workspace/names.ts';
 import { parseSealed, sealed } from '../workspace/record.ts';
 import { readSafetensors, writeSafetensors } from '../workspace/safetensors.ts';
@@ -78,22 +79,35 @@ export async function addBackbone(
   const { bytes, model } = await readOnnxFile(source);
   const sha256 = hashOf(bytes);
   const ownName = name === undefined ? nameOf(source) : checkName('backbone', name);
-  const existing = await findEntry(workspace, { name: ownName, anyName: name === undefined, source, sha256 });
-  if (existing) {
+  const reused = async (): Promise<Backbone | undefined> => {
+    const existing = await findEntry(workspace, { name: ownName, anyName: name === undefined, source, sha256 });
+    if (!existing) return undefined;
     const stated = await statedPreprocessing(model, source);
     return reuse(existing, { source, sha256, choice, stated: stated?.choice });
-  }
+  };
+  const before = await reused();
+  if (before) return before;
   const found = await examine(model, source, choice);
   const { structure, ...prepared } = found;
   const record: BackboneRecord = { format: 1, source, sha256, structure: recordedStructure(structure), ...prepared };
   const folder = workspace.backbone(ownName);
   const modelPath = join(folder, MODEL_FILE);
-  await sweepTemporaries(folder);
-  await writeFileAtomic(modelPath, bytes);
-  await writeSafetensors(join(folder, NORM_FILE), normTensors(structure));
-  // Last: an entry is one once it has its record.
-  await writeFileAtomic(join(folder, RECORD_FILE), `${JSON.stringify(sealed(record), null, 2)}\n`);
-  return { name: ownName, modelPath, source, sha256, ...found };
+  return withEntries(workspace, async () => {
+    // Another process may have added it meanwhile.
+    const meanwhile = await reused();
+    if (meanwhile) return meanwhile;
+    await sweepTemporaries(folder);
+    await writeFileAtomic(modelPath, bytes);
+    await writeSafetensors(join(folder, NORM_FILE), normTensors(structure));
+    // Last: an entry is one once it has its record.
+    await writeFileAtomic(join(folder, RECORD_FILE), `${JSON.stringify(sealed(record), null, 2)}\n`);
+    return { name: ownName, modelPath, source, sha256, ...found };
+  });
+}
+
+/** Does a task that changes entries while nobody else does: the files of an entry are of one backbone. */
+function withEntries<T>(workspace: Workspace, task: () => Promise<T>): Promise<T> {
+  return withLock(join(workspace.backbones, '.lock'), task);
 }
 
 /**
@@ -121,9 +135,11 @@ function withStated(choice: PreprocessingChoice, stated: PreprocessingChoice = {
 export async function removeBackbone(workspace: Workspace, name: string): Promise<void> {
   if (!(await entryNames(workspace)).includes(name)) await loadBackbone(workspace, name);
   const folder = workspace.backbone(name);
-  // First: what is left of an entry without its record is no entry.
-  await rm(join(folder, RECORD_FILE));
-  await rm(folder, { recursive: true, force: true });
+  await withEntries(workspace, async () => {
+    // First: what is left of an entry without its record is no entry.
+    await rm(join(folder, RECORD_FILE), { force: true });
+    await rm(folder, { recursive: true, force: true });
+  });
 }
 
 /** Failure `unknown-backbone`, naming those there are, or `damaged-file`. */
@@ -254,7 +270,12 @@ async function entryNames(workspace: Workspace): Promise<string[]> {
   return names.filter((_, index) => recorded[index]);
 }
 
-async function loadEntry(workspace: Workspace, name: string): Promise<Backbone | undefined> {
+/** Looks twice where an entry seems damaged: another process may just have taken it away, or written it anew. */
+function loadEntry(workspace: Workspace, name: string): Promise<Backbone | undefined> {
+  return readEntry(workspace, name).catch(() => readEntry(workspace, name));
+}
+
+async function readEntry(workspace: Workspace, name: string): Promise<Backbone | undefined> {
   const folder = workspace.backbone(name);
   const path = join(folder, RECORD_FILE);
   let text: string;

@@ -137,6 +137,11 @@ async function writeEntry(workspace: Workspace, dataset: Dataset): Promise<void>
 
 /** @throws Failure `no-dataset`, or `damaged-file` where its files were harmed */
 export async function loadDataset(workspace: Workspace, name: string): Promise<Dataset> {
+  // Its record and its list may be those before and after another process replaced it, or took it away.
+  return readEntry(workspace, name).catch(() => readEntry(workspace, name));
+}
+
+async function readEntry(workspace: Workspace, name: string): Promise<Dataset> {
   const { images: count, list, ...record } = await readRecord(workspace, name);
   const path = join(workspace.dataset(name), list);
   const lines = await readList(path).catch((error: unknown) => {

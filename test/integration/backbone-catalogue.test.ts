@@ -84,6 +84,19 @@ describe('the catalogue of backbones', () => {
     expect((await addBackbone(workspace, file, { name: 'newer' })).name).toBe('newer');
   });
 
+  it('takes one of two files that are added under one name at once, and one file once', async () => {
+    const other = join(folder, 'other.onnx');
+    await writeFile(other, writePlainVit({ ...small, seed: 9 }));
+    const files = [file, other];
+    const added = await Promise.allSettled(files.map((path) => addBackbone(workspace, path, { name: 'wanted' })));
+    expect(added.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected']);
+    expect(added.find(({ status }) => status === 'rejected')).toMatchObject({ reason: { code: 'name-taken' } });
+    const loaded = await loadBackbone(workspace, 'wanted');
+    expect(findBlocks(await readModel(loaded))).toEqual(loaded.structure);
+    const twice = await Promise.all([addBackbone(workspace, file), addBackbone(workspace, file)]);
+    expect(twice[1]).toEqual(twice[0]);
+  });
+
   it('says what is wrong with a file', async () => {
     const bytes = await readFile(file);
     const bad = join(folder, 'bad.onnx');

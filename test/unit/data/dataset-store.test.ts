@@ -70,6 +70,28 @@ describe('datasets in a workspace', () => {
     await removeDataset(workspace, 'replaced');
   });
 
+  it('are the old or the new to those who read while they are replaced', async () => {
+    const versions = [1, 2].map((count): Dataset => ({
+      ...dataset,
+      name: 'busy',
+      images: dataset.images.slice(0, count),
+    }));
+    await saveDataset(workspace, versions[0]!);
+    for (let round = 1; round <= 3; round++) {
+      const saved = new AbortController();
+      const saving = saveDataset(workspace, versions[round % 2]!).finally(() => saved.abort());
+      const read = () => loadDataset(workspace, 'busy').then(({ images }) => images.length, String);
+      const reads: Promise<number | string>[] = [];
+      while (!saved.signal.aborted) {
+        for (let more = 0; more < 10; more++) reads.push(read());
+        await new Promise(setImmediate);
+      }
+      await saving;
+      for (const found of new Set(await Promise.all(reads))) expect([1, 2]).toContain(found);
+    }
+    await removeDataset(workspace, 'busy');
+  });
+
   it('that were cut short say so, and do not hide the others', async () => {
     await saveDataset(workspace, { ...dataset, name: 'cut' });
     const path = await listOf('cut');
