@@ -37,7 +37,10 @@ const WHOLE = 'whole';
 /** Shares of a phase at which it is to be killed: the same ones for the same seed. */
 export function moments(phase: Phase, count: number, seed = 7): { share: number; tree: boolean }[] {
   const random = generatorFor(seed, PHASES.indexOf(phase));
-  return Array.from({ length: count }, (_, index) => ({ share: uniform(random), tree: index % 2 === 1 }));
+  return Array.from({ length: count }, (_, index) => ({
+    share: uniform(random),
+    tree: (index + PHASES.indexOf(phase)) % 2 === 1,
+  }));
 }
 
 export async function undisturbed(scene: Scene): Promise<Reference> {
