@@ -2,10 +2,8 @@ import { createHash } from 'node:crypto';
 import { readFile, stat } from 'node:fs/promises';
 import { Failure } from '../base/failure.ts';
 import { unreadableImage, type ImageReference } from './image-reference.ts';
+import type { ImageContent } from './packed/kept-picture.ts';
 import { readPacked } from './packed/packed-file.ts';
-
-/** A picture as it is kept: an encoded file's bytes, or grey levels (height * width, row-major). */
-export type ImageContent = { encoded: Buffer } | { grey: Uint8Array; width: number; height: number };
 
 /** No picture of at most 100 million pixels is larger. */
 const MOST_BYTES = 1e9;

@@ -1,7 +1,7 @@
 /** The programs in an export's card. Each is run by a test as it is printed. */
 import type { Preprocessing } from '../backbone/preprocessing.ts';
 import { BASE_CLS, BASE_MEAN, mapName } from '../backbone/surgery.ts';
-import type { Card } from './card.ts';
+import type { Card } from './card-facts.ts';
 
 /** How an image becomes `pixel_values`, in words. */
 export function pixelsSection(preprocessing: Preprocessing): string {

@@ -5,7 +5,8 @@ import { Failure } from '../base/failure.ts';
 import { makeFolder } from '../base/make-folder.ts';
 import { syncFolder, temporaryName, writeFileAtomic } from '../workspace/atomic.ts';
 import { sweepTemporaries } from '../workspace/sweep.ts';
-import { cardText, type Card, type Form, type Parities } from './card.ts';
+import type { Card, Form, Parities } from './card-facts.ts';
+import { cardText } from './card.ts';
 
 export const FORMS: readonly Form[] = ['adaptor', 'merged'];
 

@@ -1,5 +1,5 @@
 import { argMax } from '../training/metrics.ts';
-import type { Form } from './card.ts';
+import type { Form } from './card-facts.ts';
 
 /** What two sets of logits may differ by: so much, or so much of the largest in-app logit. */
 export type Tolerance = { absolute: number } | { ofLargestLogit: number };

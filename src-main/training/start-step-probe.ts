@@ -1,6 +1,6 @@
 import { fork } from 'node:child_process';
 import { forkEntry, trainingEnvironment } from '../base/fork-entry.ts';
-import type { StepQuestion, TimedStep } from './step-choice.ts';
+import type { StepQuestion, TimedStep } from './step-question.ts';
 
 /** However slow the machine: what is timed by then has to do. */
 const LONGEST_MS = 15_000;

@@ -8,9 +8,9 @@ import { ORT_VERSION } from '../engine/session.ts';
 import type { StepForm } from '../methods/network.ts';
 import { writeFileAtomic } from '../workspace/atomic.ts';
 import type { Workspace } from '../workspace/workspace.ts';
-import { buildNetwork, type FrozenFacts } from './build-network.ts';
+import { buildNetwork } from './build-network.ts';
 import { defaultMicroBatch } from './micro-batch.ts';
-import type { Settings } from './settings.ts';
+import { timedStepSchema, type StepQuestion, type TimedStep } from './step-question.ts';
 import { probeInProcess } from './start-step-probe.ts';
 
 /** How a gradient is computed: the same mathematics at another speed, and with other last bits. */
@@ -19,24 +19,8 @@ export interface StepChoice {
   microBatch: number;
 }
 
-const timedStepSchema = z.object({
-  stepForm: z.enum(['plain', 'low-rank']),
-  microBatch: z.int().min(1),
-  /** Of one core, for forward and backward. */
-  msPerImage: z.number().positive(),
-});
-export type TimedStep = z.infer<typeof timedStepSchema>;
-
 /** A file in the workspace's `probes`: what was timed, where, and for what. */
 const probeSchema = z.object({ of: z.unknown(), timed: z.array(timedStepSchema).min(1) });
-
-/** What the choice depends on, besides the machine. */
-export interface StepQuestion {
-  settings: Settings;
-  frozen: FrozenFacts;
-  threads: number;
-  engine: 'compiled' | 'eager';
-}
 
 /** Training that is over sooner is not worth the seconds that a probe takes. */
 const WORTH_PROBING_SECONDS = 20;

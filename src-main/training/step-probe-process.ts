@@ -1,5 +1,5 @@
 /** The process behind `probeInProcess`: told a question, it tells every time it has taken, and ends. */
-import type { StepQuestion } from './step-choice.ts';
+import type { StepQuestion } from './step-question.ts';
 import { probeSteps } from './step-probe.ts';
 
 process.on('disconnect', () => process.exit());

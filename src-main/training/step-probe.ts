@@ -5,7 +5,7 @@ import { buildNetwork } from './build-network.ts';
 import { defaultMicroBatch } from './micro-batch.ts';
 import { ParameterLayout } from './parameters.ts';
 import { gradientProgram } from './programs.ts';
-import type { StepQuestion, TimedStep } from './step-choice.ts';
+import type { StepQuestion, TimedStep } from './step-question.ts';
 
 /** Blocks of runs, the fastest of which counts: what else the machine does slows some of them. */
 const BLOCKS = 3;

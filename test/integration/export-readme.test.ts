@@ -13,7 +13,7 @@ import { toOrt } from '../../src-main/engine/session.ts';
 import { decodeModel, encodeModel } from '../../src-main/engine/onnx/model.ts';
 import type { ModelProto } from '../../src-main/engine/onnx/onnx_pb.ts';
 import { adaptorModel } from '../../src-main/export/adaptor.ts';
-import type { Form } from '../../src-main/export/card.ts';
+import type { Form } from '../../src-main/export/card-facts.ts';
 import { FORMS, writeExport } from '../../src-main/export/files.ts';
 import { withHalfWeights } from '../../src-main/export/half-weights.ts';
 import { mergedModel } from '../../src-main/export/merged.ts';

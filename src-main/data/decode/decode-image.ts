@@ -1,5 +1,6 @@
 import sharp, { type Sharp } from 'sharp';
-import { hashContent, readContent, type ImageContent } from '../image-content.ts';
+import { hashContent, readContent } from '../image-content.ts';
+import type { ImageContent } from '../packed/kept-picture.ts';
 import { unreadableImage, type ImageReference } from '../image-reference.ts';
 import { beginsAsLfsPointer } from '../lfs-pointer.ts';
 import { decodeBmp, isBmp, pixelsOfBmp } from './bmp.ts';

@@ -2,9 +2,8 @@ import { open, readFile, stat } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { gunzip } from 'node:zlib';
 import { Failure } from '../../base/failure.ts';
-import type { ImageContent } from '../image-content.ts';
 import { unreadableImage } from '../image-reference.ts';
-import type { PackedFile } from './packed-file.ts';
+import type { ImageContent, PackedFile } from './kept-picture.ts';
 
 /*
  * IDX, the format of MNIST (http://yann.lecun.com/exdb/mnist): two zero bytes, the type of the values (8: bytes), the

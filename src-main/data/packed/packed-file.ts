@@ -1,15 +1,9 @@
 import { open, stat } from 'node:fs/promises';
 import { Failure } from '../../base/failure.ts';
-import type { ImageContent } from '../image-content.ts';
 import { unreadableImage } from '../image-reference.ts';
+import type { ImageContent, PackedFile } from './kept-picture.ts';
 import { openIdxFile } from './idx-file.ts';
 import { openParquetFile } from './parquet-file.ts';
-
-/** A file that holds many pictures. */
-export interface PackedFile {
-  /** @throws Failure `image` where the entry does not exist or holds no picture */
-  read(entry: number): Promise<ImageContent>;
-}
 
 /** Open at once in a process: the splits of a set are read one after the other. */
 const MOST_OPEN = 2;

@@ -4,9 +4,8 @@ import { compressors } from 'hyparquet-compressors';
 import { z } from 'zod';
 import { Failure } from '../../base/failure.ts';
 import { isLfsPointer } from '../lfs-pointer.ts';
-import type { ImageContent } from '../image-content.ts';
 import { unreadableImage } from '../image-reference.ts';
-import type { PackedFile } from './packed-file.ts';
+import type { ImageContent, PackedFile } from './kept-picture.ts';
 
 /* Parquet as Hugging Face's `datasets` writes it: a column of pictures is a struct of their bytes and their path. */
 

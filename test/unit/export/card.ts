@@ -1,4 +1,4 @@
-import type { Card } from '../../../src-main/export/card.ts';
+import type { Card } from '../../../src-main/export/card-facts.ts';
 import { completeSettings } from '../../../src-main/training/settings.ts';
 
 /** A card of a LAST run with a class whose name is awkward. */

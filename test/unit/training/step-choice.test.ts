@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { completeSettings } from '../../../src-main/training/settings.ts';
-import { chooseFrom, type StepQuestion, type TimedStep } from '../../../src-main/training/step-choice.ts';
+import { chooseFrom } from '../../../src-main/training/step-choice.ts';
+import type { StepQuestion, TimedStep } from '../../../src-main/training/step-question.ts';
 import { microBatches, probeSteps } from '../../../src-main/training/step-probe.ts';
 
 const timed = (stepForm: TimedStep['stepForm'], microBatch: number, msPerImage: number): TimedStep => ({
