@@ -5,14 +5,9 @@ import { attempt } from './state/toasts.svelte.ts';
 
 /** Takes a folder in; it shows in the job bar. */
 export async function addDataset(path: string): Promise<void> {
-  await attempt(async () => queued(await studio.call('datasets.add', { path })));
+  await attempt(async () => library.keep(await studio.call('datasets.add', { path })));
 }
 
 export async function addBackbone(file: string): Promise<void> {
-  await attempt(async () => queued(await studio.call('backbones.add', { file })));
-}
-
-/** Known at once, whether its first event comes before or after the answer. */
-function queued(job: Awaited<ReturnType<typeof studio.call<'datasets.add'>>>): void {
-  if (!library.jobs.has(job.id)) library.jobs.set(job.id, job);
+  await attempt(async () => library.keep(await studio.call('backbones.add', { file })));
 }

@@ -210,6 +210,20 @@ export const text = {
       `Compared with the app on ${images} images: largest difference of a logit ${difference}, top-1 changed on ${changes}.`,
     notYet: 'Nothing to draw yet: the first epoch is on its way.',
   },
+  exporting: {
+    title: 'Export as ONNX',
+    form: 'What',
+    forms: {
+      both: ['Both', 'for either use'],
+      merged: ['Merged', 'takes pixels: the ViT and the network in one file'],
+      adaptor: ['Adaptor', 'takes features: for a device that does not run the ViT'],
+    },
+    half: 'Half precision',
+    halfWords: 'half the size; logits within 1 % of the largest',
+    folder: 'Folder',
+    usual: 'exports, in the workspace',
+    start: 'Export',
+  },
   settings: {
     title: 'Settings and health',
     theme: 'Theme',

@@ -4,7 +4,7 @@ import type { ReplyOf } from '../../src-main/studio/service/calls.ts';
 import type { Job, StudioEvent } from '../../src-main/studio/service/events.ts';
 import { router } from './router.svelte.ts';
 import { connection, studio } from './studio.svelte.ts';
-import { attempt } from './toasts.svelte.ts';
+import { attempt, toasts } from './toasts.svelte.ts';
 
 type EpochEvent = Extract<StudioEvent, { type: 'epoch' }>;
 export type PaceEvent = Extract<StudioEvent, { type: 'pace' }>;
@@ -24,10 +24,15 @@ class Library {
     void this.refresh();
   }
 
+  /** Knows a job that was just queued, whether its first event comes before or after the answer. @returns its id */
+  keep(job: Job): string {
+    if (!this.jobs.has(job.id)) this.jobs.set(job.id, job);
+    return job.id;
+  }
+
   /** Shows the run of a training job as soon as there is one, unless the user has gone elsewhere by then. */
   follow(job: Job): void {
-    if (!this.jobs.has(job.id)) this.jobs.set(job.id, job);
-    this.followed = job.id;
+    this.followed = this.keep(job);
     router.go('runs');
   }
 
@@ -80,6 +85,9 @@ class Library {
         break;
       case 'pace':
         for (const listener of this.paceListeners) listener(event);
+        break;
+      case 'remark':
+        toasts.say(event.sentence);
         break;
       case 'changed':
         void attempt(() => this.read(event.what));

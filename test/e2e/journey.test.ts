@@ -94,6 +94,7 @@ describe.skipIf(!hasChromium)('the studio window', () => {
       await page.getByRole('button', { name: 'Evaluate' }).click();
       await page.getByRole('heading', { name: 'Confusion' }).waitFor();
       await page.getByRole('button', { name: 'Export' }).click();
+      await page.getByRole('dialog').getByRole('button', { name: 'Export', exact: true }).click();
       await page.getByText(/largest difference of a logit/).waitFor();
       const adaptor = await page.getByText(/adaptor\.onnx$/).textContent();
       expect((await readFile(adaptor!)).length).toBeGreaterThan(1000);

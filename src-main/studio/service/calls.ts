@@ -77,6 +77,8 @@ export const calls = {
       /** Folder that is made where it does not exist; `exports/RUN` of the workspace when left out. */
       out: z.string().min(1).optional(),
       form: z.enum(['adaptor', 'merged']).optional(),
+      /** Keeps matrices as float16. */
+      half: z.boolean().optional(),
     }),
   ).gives<Job>(),
 

@@ -16,7 +16,8 @@ import type { JobContext, Perform } from './jobs.ts';
  */
 export function performerOf(workspace: Workspace, tell: (event: StudioEvent) => void): Perform {
   return async (kind, request, context) => {
-    const options: TaskOptions = { signal: context.signal, onProgress: context.onProgress };
+    const onRemark = (sentence: string) => tell({ type: 'remark', sentence });
+    const options: TaskOptions = { signal: context.signal, onProgress: context.onProgress, onRemark };
     switch (kind) {
       case 'import': {
         const { path, ...rest } = calls['datasets.add'].request.parse(request);
@@ -34,8 +35,8 @@ export function performerOf(workspace: Workspace, tell: (event: StudioEvent) => 
       case 'evaluate':
         return evaluate(workspace, calls['runs.evaluate'].request.parse(request), options);
       case 'export': {
-        const { run, out, form } = calls['runs.export'].request.parse(request);
-        return exportRun(workspace, { run, out: out ?? join(workspace.root, 'exports', run), form }, options);
+        const { run, out, ...rest } = calls['runs.export'].request.parse(request);
+        return exportRun(workspace, { run, out: out ?? join(workspace.root, 'exports', run), ...rest }, options);
       }
     }
   };
@@ -56,6 +57,7 @@ async function trainJob(
   const result = await train(workspace, whole, {
     signal,
     onProgress,
+    onRemark: (sentence) => tell({ type: 'remark', sentence }),
     onStart: (made) => {
       training = made;
       onRun(made);
