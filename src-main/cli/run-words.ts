@@ -2,7 +2,7 @@
 import type { EpochMetrics, RunResult } from '../studio/contract.ts';
 import { settingInWords, settingOf } from '../studio/runs.ts';
 import type { Comparison, DamagedRun, ListedRun } from '../studio/runs.ts';
-import { byteSize, duration, grouped, percent, table } from './format.ts';
+import { byteSize, counted, duration, grouped, percent, table } from './format.ts';
 import { sparkline } from './sparkline.ts';
 
 /** How a run is named on the command line, for help texts. */
@@ -13,7 +13,7 @@ export function describeResult(result: RunResult): string {
   const { run, method, dataset, backbone, val, test, seconds, peakRssBytes } = result;
   const scores = [
     val &&
-      `val top-1 ${percent(val.top1)} (macro ${percent(val.macro)}), best of ${result.epochs} epochs: ${result.bestEpoch}`,
+      `val top-1 ${percent(val.top1)} (macro ${percent(val.macro)}), best of ${counted(result.epochs, 'epoch')}: ${result.bestEpoch}`,
     test && `test top-1 ${percent(test.top1)} (macro ${percent(test.macro)}), after ${val ? 'that' : 'the last'} epoch`,
   ].filter((words) => words !== null);
   return [

@@ -67,13 +67,16 @@ export function findDuplicates(source: string, images: readonly DatasetImage[]):
       continue;
     }
     const [here, there] = [locate({ source }, image), locate({ source }, other)];
+    const twice = here.path === there.path && here.entry === there.entry;
     const report = (kind: string, what: string) => {
       if (reported.has(kind + image.sha256)) return;
       reported.add(kind + image.sha256);
       problems.push({
         kind,
         path: here.path,
-        message: `${nameOfImage(here)} is the same picture as ${nameOfImage(there)}, ${what}.`,
+        message: twice
+          ? `${nameOfImage(here)} is listed more than once, under other classes or splits too.`
+          : `${nameOfImage(here)} is the same picture as ${nameOfImage(there)}, ${what}.`,
       });
     };
     if (image.split !== other.split) report('leak', `which is in ${other.split} and not in ${image.split}`);

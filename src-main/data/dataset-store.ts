@@ -179,12 +179,18 @@ export async function datasetSource(workspace: Workspace, name: string): Promise
   return (await hasDataset(workspace, name)) ? pathOf(await readRecord(workspace, name)) : undefined;
 }
 
-/** The datasets that were imported from an absolute path, but for one; damaged ones are passed over. */
+/**
+ * The datasets that were imported from an absolute path, but for one: first those by reference, then copies. Damaged ones
+ * are passed over.
+ */
 export async function datasetsOf(workspace: Workspace, path: string, but?: string): Promise<string[]> {
-  const names: string[] = [];
-  for (const name of await workspace.list('datasets'))
-    if (name !== but && (await datasetSource(workspace, name).catch(() => undefined)) === path) names.push(name);
-  return names;
+  const references: string[] = [];
+  const copies: string[] = [];
+  for (const name of await workspace.list('datasets')) {
+    if (name === but || (await datasetSource(workspace, name).catch(() => undefined)) !== path) continue;
+    ((await isCopied(workspace, name)) ? copies : references).push(name);
+  }
+  return [...references, ...copies];
 }
 
 /** Whether there is a dataset of a name, and it has copies of its images. */

@@ -114,7 +114,9 @@ function nameFor(given: string, file: string | undefined): string {
 
 async function findEntry(workspace: Workspace, source: string, name: string, asked: string | undefined) {
   if (asked === undefined) {
-    const [other] = await datasetsOf(workspace, source);
+    const others = await datasetsOf(workspace, source);
+    // Of several, the one that is called as the folder is.
+    const other = others.includes(name) ? name : others[0];
     if (other !== undefined) return { name: other, known: await loadKnown(workspace, other) };
   }
   checkName('dataset', name);

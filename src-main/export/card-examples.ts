@@ -124,7 +124,7 @@ function cutExample({ maps, usesBase, settings }: Card): string {
   const run = `ort.InferenceSession("vit.onnx").run(names, {"pixel_values": pixel_values})`;
   const alone = usesBase ? `base = ${run}[0]` : `maps = ${run}`;
   const results = maps.length > 0 && usesBase ? `*maps, base = ${run}` : alone;
-  return `The frozen ViT's half can be cut out of merged.onnx, and gives what the zeros stand for from the \`pixel_values\` above.
+  return `The frozen ViT's half can be cut out of merged.onnx (with \`pip install onnx\`), and gives what the zeros stand for from the \`pixel_values\` above.
 
 \`\`\`python
 from onnx.utils import extract_model

@@ -51,6 +51,11 @@ async function describe(backbone: Backbone): Promise<DescribedBackbone> {
  * @throws Failure `unknown-backbone`, and `in-use` where runs need it, unless `force`
  */
 export async function removeBackbone(workspace: Workspace, name: string, { force = false } = {}): Promise<void> {
+  if (name === EMBEDDED_BACKBONE && !(await hasBackbone(workspace, name)))
+    throw new Failure(
+      'built-in',
+      `Backbone "${name}" is built in and takes no room in the workspace, so it cannot be removed.`,
+    );
   const users = force ? [] : (await listConfigs(workspace)).filter(({ backbone }) => backbone === name);
   const [first] = users;
   if (first) {
@@ -58,7 +63,7 @@ export async function removeBackbone(workspace: Workspace, name: string, { force
       users.length === 1 ? `run "${first.run}" was` : `${users.length} runs were, "${first.run}" among them,`;
     throw new Failure(
       'in-use',
-      `Backbone "${name}" stays: ${runs} made with it and can predict, be evaluated and exported no longer without it; remove it all the same with --force.`,
+      `Backbone "${name}" was not removed: ${runs} made with it and could no longer predict, be evaluated or be exported; --force removes it all the same.`,
     );
   }
   await catalogue.removeBackbone(workspace, name);

@@ -1,4 +1,5 @@
 /** What a user can ask about datasets. */
+import { realpath } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { exists } from '../base/exists.ts';
 import { Failure } from '../base/failure.ts';
@@ -72,8 +73,8 @@ export async function removeDataset(workspace: Workspace, name: string): Promise
 
 /**
  * The dataset of a name in the workspace, else of a folder, which is imported under its own name or, when it has been
- * before, read from its entry. Images that are new or whose size or time changed are read again, the others not; so are
- * those of a copy only where the folder that it was made of is given.
+ * before, read from its entry. Images that are new or whose size or time changed are read again, the others not. A copy stays as
+ * it is.
  * @throws Failure `no-dataset` where it is neither, `name-taken`, and those of `importDataset`
  */
 export async function resolveDataset(
@@ -90,6 +91,10 @@ export async function resolveDataset(
     // Read again for what changed since; without its folder (an unplugged disk) kept features may still do.
     return (await exists(path)) ? importFrom(workspace, path, { name, format }, options) : dataset;
   }
+  const path = resolve(nameOrPath);
+  const [known] = await store.datasetsOf(workspace, await realpath(path).catch(() => path));
+  // Only adding it again brings a copy up to date: the originals may have gone since.
+  if (known !== undefined && (await store.isCopied(workspace, known))) return store.loadDataset(workspace, known);
   await checkDatasetIsThere(workspace, nameOrPath);
   try {
     return await importFrom(workspace, nameOrPath, {}, options);

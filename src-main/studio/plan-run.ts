@@ -33,8 +33,8 @@ export interface RunPlan {
 export async function planRun(workspace: Workspace, request: TrainRequest, options: TaskOptions): Promise<RunPlan> {
   await checkDatasetIsThere(workspace, request.dataset);
   const backbone = await resolveBackbone(workspace, request.backbone);
-  const { blocks, prefix } = backbone.structure;
-  const asked = completeSettings(request.settings, { name: backbone.name, blocks, prefix });
+  const { blocks, width, prefix } = backbone.structure;
+  const asked = completeSettings(request.settings, { name: backbone.name, blocks, width, prefix });
   if (typeof request.resume === 'string') await readConfig(workspace, request.resume);
   const dataset = await resolveDataset(workspace, request.dataset, options);
   if (dataset.classes.length < 2)

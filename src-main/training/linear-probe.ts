@@ -41,7 +41,7 @@ async function probeOn(
   const { pool, seed, labelSmoothing, classWeights: weighting } = config.settings;
   const settings = completeSettings(
     { method: 'linear', pool, seed, labelSmoothing, classWeights: weighting },
-    { name: config.backbone, blocks: frozen.blocks, prefix: frozen.layout.prefix },
+    { name: config.backbone, blocks: frozen.blocks, ...frozen.layout },
   );
   const network = buildNetwork(settings, frozen, 'plain');
   const parameters = new ParameterLayout(network.parameters);

@@ -46,6 +46,7 @@ export type SettingsChoice = z.infer<typeof settingsChoiceSchema>;
 export interface BackboneFacts {
   name: string;
   blocks: number;
+  width: number;
   prefix: number;
 }
 
@@ -110,7 +111,15 @@ export function completeSettings(choice: SettingsChoice, backbone: BackboneFacts
   return complete;
 }
 
-function checkAgainstBackbone({ pool, group, upto }: Settings, { name, blocks, prefix }: BackboneFacts): void {
+function checkAgainstBackbone(
+  { pool, rank, group, upto }: Settings,
+  { name, blocks, width, prefix }: BackboneFacts,
+): void {
+  if (rank !== null && rank > width)
+    throw new Failure(
+      'settings',
+      `Rank ${rank} is beyond the width ${width} of backbone ${name}, where it is low no more: use at most ${width}.`,
+    );
   if (pool === 'cls' && prefix === 0)
     throw new Failure('settings', `Backbone ${name} has no CLS token: use --pool mean.`);
   if (group !== null && blocks % group !== 0)

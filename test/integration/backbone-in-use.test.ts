@@ -31,7 +31,7 @@ async function writeRun(run: string): Promise<void> {
     classes: ['a', 'b'],
     parameters: 100,
     headParameters: 10,
-    settings: completeSettings({ method: 'linear' }, { name: 'vit', blocks: 2, prefix: 1 }),
+    settings: completeSettings({ method: 'linear' }, { name: 'vit', blocks: 2, width: 192, prefix: 1 }),
     noTest: true,
     engine: 'compiled',
     device: 'cpu',
@@ -50,7 +50,7 @@ it('a backbone that runs need is removed only by force, and its runs stay', asyn
   await expect(removeBackbone(workspace, 'vit')).rejects.toMatchObject({
     code: 'in-use',
     message:
-      'Backbone "vit" stays: run "one" was made with it and can predict, be evaluated and exported no longer without it; remove it all the same with --force.',
+      'Backbone "vit" was not removed: run "one" was made with it and could no longer predict, be evaluated or be exported; --force removes it all the same.',
   });
   await writeRun('two');
   await expect(removeBackbone(workspace, 'vit')).rejects.toThrow(/2 runs were, "one" among them, made with it/);

@@ -187,6 +187,26 @@ describe('a copied dataset', () => {
   });
 });
 
+describe('a copy that training asks for by the path of its originals', () => {
+  it('stays whole when originals have gone', async () => {
+    const root = await paintPets('gone');
+    const copied = await take(root, { copy: true });
+    await rm(join(root, 'cat'), { recursive: true });
+    const resolved = await resolveDataset(workspace, root);
+    expect(resolved.images).toEqual(copied.images);
+    await expectReadable(resolved);
+    await rm(root, { recursive: true });
+    expect((await resolveDataset(workspace, root)).images).toEqual(copied.images);
+  });
+
+  it('gives way to a dataset by reference of the same folder', async () => {
+    const root = await paintPets('twice');
+    await take(root, { name: 'a-copy', copy: true });
+    await take(root, { name: 'twice' });
+    expect((await resolveDataset(workspace, root)).name).toBe('twice');
+  });
+});
+
 describe('a copy that comes to nothing', () => {
   it('leaves nothing when it is stopped', async () => {
     const root = await paintPets('stopped');

@@ -81,8 +81,8 @@ async function writeRun(
   choice: SettingsChoice,
   config: Partial<RunConfig> = {},
 ): Promise<Network> {
-  const { blocks, prefix } = backbone.structure;
-  const settings = completeSettings(choice, { name: backbone.name, blocks, prefix });
+  const { blocks, width, prefix } = backbone.structure;
+  const settings = completeSettings(choice, { name: backbone.name, blocks, width, prefix });
   const network = buildNetwork(settings, frozenFactsOf(backbone, dataset.classes.length), 'plain');
   const layout = new ParameterLayout(network.parameters);
   await writeConfig(workspace, {

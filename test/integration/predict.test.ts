@@ -54,8 +54,8 @@ async function makeRun(run: string, gain: number, scales: number[]): Promise<voi
   const file = join(folder, `gain${gain}.onnx`);
   await writeFile(file, encodeModel(model));
   const backbone = await addBackbone(workspace, file);
-  const { blocks, prefix } = backbone.structure;
-  const settings = completeSettings({ method: 'last', rank: 3 }, { name: backbone.name, blocks, prefix });
+  const { blocks, width, prefix } = backbone.structure;
+  const settings = completeSettings({ method: 'last', rank: 3 }, { name: backbone.name, blocks, width, prefix });
   const layout = new ParameterLayout(
     buildNetwork(settings, frozenFactsOf(backbone, classes.length), 'plain').parameters,
   );

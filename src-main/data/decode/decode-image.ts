@@ -93,7 +93,8 @@ function reasonOf(bytes: Buffer, error: unknown): string {
   if (/unsupported image format/.test(message)) return 'its content is not that of a supported image format';
   if (/premature end|truncat|ended prematurely|end of stream|not enough data|read gave|unexpected end/i.test(message))
     return 'it is cut short';
-  return `it is damaged or cut short (${firstLine(message)})`;
+  const detail = firstLine(message);
+  return `it is damaged or cut short${/unknown error/i.test(detail) ? '' : ` (${detail})`}`;
 }
 
 function firstLine(message: string): string {

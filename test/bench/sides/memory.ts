@@ -19,7 +19,7 @@ const [images, threads] = [Number(values.images), Number(process.env.BENCH_THREA
 const layout = { tokens: 17, width: 192, prefix: 1 };
 const norm = { scale: new Float32Array(layout.width).fill(1), shift: new Float32Array(layout.width), epsilon: 1e-6 };
 const frozen: FrozenFacts = { layout, blocks: GROUPS, norm, classes: CLASSES };
-const settings = completeSettings({ method: 'last', epochs: 1 }, { name: 'random', blocks: GROUPS, prefix: 1 });
+const settings = completeSettings({ method: 'last', epochs: 1 }, { name: 'random', blocks: GROUPS, ...layout });
 const network = buildNetwork(settings, frozen, 'plain');
 const parameters = new ParameterLayout(network.parameters);
 

@@ -8,7 +8,7 @@ export function someCard(changes: Partial<Card> = {}): Card {
     created: '2026-01-02T03:04:05.000Z',
     dataset: 'shapes',
     classes: ['circle', 'a "b", c', 'two\nlines', 'größe', 'x'],
-    settings: completeSettings({ method: 'last', rank: 3 }, { name: 'tiny', blocks: 4, prefix: 1 }),
+    settings: completeSettings({ method: 'last', rank: 3 }, { name: 'tiny', blocks: 4, width: 192, prefix: 1 }),
     parameters: 1234,
     headParameters: 85,
     epoch: 13,

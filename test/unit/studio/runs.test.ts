@@ -25,7 +25,7 @@ afterEach(() => rm(folder, { recursive: true }));
 
 /** A run that has not begun; `hour` orders them. */
 async function writeRun(run: string, hour: number, choice: SettingsChoice): Promise<void> {
-  const settings = completeSettings(choice, { name: 'vit', blocks: 6, prefix: 1 });
+  const settings = completeSettings(choice, { name: 'vit', blocks: 6, width: 192, prefix: 1 });
   await writeConfig(workspace, {
     version: 1,
     run,

@@ -3,7 +3,14 @@ import { scheduleFactor } from '../../../src-main/training/schedule.ts';
 import { completeSettings } from '../../../src-main/training/settings.ts';
 import { classWeights } from '../../../src-main/training/class-weights.ts';
 
-const backbone = { name: 'vit', blocks: 12, prefix: 1 };
+const backbone = { name: 'vit', blocks: 12, width: 192, prefix: 1 };
+
+describe('rank', () => {
+  it('may not be beyond the width', () => {
+    expect(completeSettings({ method: 'last', rank: 192 }, backbone).rank).toBe(192);
+    expect(() => completeSettings({ method: 'last', rank: 193 }, backbone)).toThrow(/Rank 193 is beyond the width 192/);
+  });
+});
 
 describe('defaults', () => {
   it('are those of the design', () => {

@@ -36,7 +36,10 @@ it('micro-batches are powers of two up to a thread’s share of the batch, and t
 });
 
 it('times both forms of the real gradient, neighbours of the usual micro-batch among them', async () => {
-  const settings = completeSettings({ method: 'last', batch: 4, dropPath: 0.1 }, { name: 'vit', blocks: 2, prefix: 1 });
+  const settings = completeSettings(
+    { method: 'last', batch: 4, dropPath: 0.1 },
+    { name: 'vit', blocks: 2, width: 192, prefix: 1 },
+  );
   const width = 16;
   const norm = { scale: new Float32Array(width).fill(1), shift: new Float32Array(width), epsilon: 1e-6 };
   const layout = { tokens: 5, width, prefix: 1 };
