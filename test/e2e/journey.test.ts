@@ -45,8 +45,7 @@ describe.skipIf(!hasChromium)('the studio window', () => {
     opened.on('pageerror', (error) => complaints.push(error.message));
     opened.on('console', (message) => {
       // A server that is gone is what one of the tests is about.
-      if (message.type() === 'error' && !/ERR_CONNECTION_REFUSED|WebSocket/.test(message.text()))
-        complaints.push(message.text());
+      if (message.type() === 'error' && !/net::ERR_|WebSocket/.test(message.text())) complaints.push(message.text());
     });
     await opened.goto(server.url);
     return opened;
