@@ -1,14 +1,11 @@
 /** How a command ends when it does not succeed: one sentence, an exit code, and a log where it was our fault. */
 import { CommanderError } from 'commander';
-import { Failure } from '../base/failure.ts';
-import { systemFailure } from '../base/system-failure.ts';
+import { describeError, type ToldError } from '../base/describe-error.ts';
 
 export const EXIT = { done: 0, failed: 1, usage: 2, interrupted: 130 } as const;
 
-export interface Ending {
+export interface Ending extends ToldError {
   exitCode: number;
-  code: string;
-  message: string;
 }
 
 /** A wrong command line as one sentence, with commander's suggestion. */
@@ -35,14 +32,6 @@ export async function describeEnding(
   if (interrupted !== undefined) return { exitCode: EXIT.interrupted, code: 'interrupted', message: interrupted };
   if (error instanceof CommanderError)
     return { exitCode: EXIT.usage, code: 'usage', message: usageSentence(error.message) };
-  const failure = error instanceof Failure ? error : systemFailure(error);
-  if (failure)
-    return {
-      exitCode: failure.code === 'usage' ? EXIT.usage : EXIT.failed,
-      code: failure.code,
-      message: failure.message,
-    };
-  const [what] = (error instanceof Error ? error.message : String(error)).split('\n');
-  const message = `Internal error: ${what || 'it says nothing more'} (the whole of it is in "${await log(error)}").`;
-  return { exitCode: EXIT.failed, code: 'internal', message };
+  const told = await describeError(error, log);
+  return { exitCode: told.code === 'usage' ? EXIT.usage : EXIT.failed, ...told };
 }

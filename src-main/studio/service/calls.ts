@@ -3,7 +3,7 @@
  * of its reply. Both transports (the desktop's and the browser's) carry all of them, and nothing else.
  */
 import { z } from 'zod';
-import { METHODS, settingsChoiceSchema } from '../../training/settings.ts';
+import { settingsChoiceSchema } from '../../training/settings.ts';
 import { splitNames, type DatasetSummary } from '../../data/dataset.ts';
 import type { BackboneDescription, DamagedBackbone } from '../../backbone/catalogue.ts';
 import { preprocessingChoiceSchema } from '../../backbone/preprocessing.ts';
@@ -101,5 +101,3 @@ export type CheckedRequestOf<Name extends CallName> = z.output<(typeof calls)[Na
 export type ReplyOf<Name extends CallName> = Exclude<(typeof calls)[Name]['reply'], undefined>;
 
 export const callNames = Object.keys(calls) as CallName[];
-
-export const methods = METHODS;

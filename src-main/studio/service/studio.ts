@@ -1,8 +1,8 @@
 /** The studio as a whole: answers the contract's calls for a workspace, runs its jobs, and tells what happens. */
 import { join } from 'node:path';
+import { describeError } from '../../base/describe-error.ts';
 import { writeLog } from '../../base/error-log.ts';
 import { Failure } from '../../base/failure.ts';
-import { systemFailure } from '../../base/system-failure.ts';
 import { takeLock } from '../../workspace/lock.ts';
 import type { Workspace } from '../../workspace/workspace.ts';
 import { calls, type CallName, type CheckedRequestOf, type ReplyOf } from './calls.ts';
@@ -15,13 +15,12 @@ import { Jobs } from './jobs.ts';
 import { performerOf } from './perform.ts';
 
 export class Studio {
-  private readonly listeners = new Set<Listener>();
-  private handlers!: Handlers;
-  private jobs!: Jobs;
-  private pictures!: Pictures;
-
   private constructor(
     readonly workspace: Workspace,
+    private readonly listeners: Set<Listener>,
+    private readonly jobs: Jobs,
+    private readonly pictures: Pictures,
+    private readonly handlers: Handlers,
     private readonly release: () => Promise<void>,
   ) {}
 
@@ -36,18 +35,19 @@ export class Studio {
         'workspace-open',
         `The workspace "${workspace.root}" is open in another studio window or server: use that one, close it, or choose another with --workspace.`,
       );
-    const studio = new Studio(workspace, release);
-    const tell = (event: StudioEvent) => studio.tell(event);
-    studio.jobs = await Jobs.open(
+    const listeners = new Set<Listener>();
+    const tell = (event: StudioEvent) => {
+      for (const listener of listeners) listener(event);
+    };
+    const jobs = await Jobs.open(
       join(workspace.root, 'jobs.json'),
       performerOf(workspace, tell),
       (job) => tell({ type: 'job', job }),
-      (error) => studio.describeError('job', error),
+      (error) => describeIn(workspace, 'job', error),
     );
-    const loaded = new LoadedDatasets(workspace);
-    studio.pictures = new Pictures(loaded);
-    studio.handlers = handlersOf(workspace, studio.jobs, loaded, tell);
-    return studio;
+    const datasets = new LoadedDatasets(workspace);
+    const handlers = handlersOf(workspace, jobs, datasets, tell);
+    return new Studio(workspace, listeners, jobs, new Pictures(datasets), handlers, release);
   }
 
   /** Answers one call, whatever was sent: nothing is thrown, and an error is one sentence. */
@@ -56,7 +56,7 @@ export class Studio {
       if (!isCallName(name)) throw new Failure('unknown-call', `The studio has no call "${name}".`);
       return { ok: true, reply: await this.call(name, request) };
     } catch (error) {
-      return { ok: false, error: await this.describeError(name, error) };
+      return { ok: false, error: await describeIn(this.workspace, name, error) };
     }
   }
 
@@ -87,18 +87,11 @@ export class Studio {
     }
     return this.handlers[name](checked.data as CheckedRequestOf<Name>);
   }
+}
 
-  private tell(event: StudioEvent): void {
-    for (const listener of this.listeners) listener(event);
-  }
-
-  private async describeError(what: string, error: unknown): Promise<StudioError> {
-    const known = error instanceof Failure ? error : systemFailure(error);
-    if (known) return { code: known.code, message: known.message };
-    const log = await writeLog(join(this.workspace.root, 'logs'), error, [what]);
-    const [line] = (error instanceof Error ? error.message : String(error)).split('\n');
-    return { code: 'internal', message: `Internal error: ${line ?? ''} (the whole of it is in "${log}").` };
-  }
+/** @param what was being done, for the log */
+function describeIn({ root }: Workspace, what: string, error: unknown): Promise<StudioError> {
+  return describeError(error, (whole) => writeLog(join(root, 'logs'), whole, [what]));
 }
 
 function isCallName(name: string): name is CallName {
