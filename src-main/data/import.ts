@@ -112,11 +112,26 @@ function nameFor(given: string, file: string | undefined): string {
   return safeName(file === undefined ? basename(given) : basename(given, extname(given)));
 }
 
+/** Of the datasets of a path, the one that is called as it is, else one by reference, else a copy. */
+async function entryOf(workspace: Workspace, source: string, own: string): Promise<string | undefined> {
+  const names = await datasetsOf(workspace, source);
+  return names.includes(own) ? own : names[0];
+}
+
+/** The dataset that a path without a name stands for, where it has been imported before. */
+export async function knownEntry(workspace: Workspace, path: string): Promise<string | undefined> {
+  const given = resolve(path);
+  const real = await realpath(given).catch(() => given);
+  const isFile = await stat(real).then(
+    (status) => status.isFile(),
+    () => false,
+  );
+  return entryOf(workspace, real, nameFor(given, isFile ? real : undefined));
+}
+
 async function findEntry(workspace: Workspace, source: string, name: string, asked: string | undefined) {
   if (asked === undefined) {
-    const others = await datasetsOf(workspace, source);
-    // Of several, the one that is called as the folder is.
-    const other = others.includes(name) ? name : others[0];
+    const other = await entryOf(workspace, source, name);
     if (other !== undefined) return { name: other, known: await loadKnown(workspace, other) };
   }
   checkName('dataset', name);

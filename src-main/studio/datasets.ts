@@ -1,5 +1,4 @@
 /** What a user can ask about datasets. */
-import { realpath } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { exists } from '../base/exists.ts';
 import { Failure } from '../base/failure.ts';
@@ -8,7 +7,7 @@ import type { Dataset, DatasetFormat, DatasetSummary } from '../data/dataset.ts'
 import { datasetSummary, pathOf } from '../data/dataset.ts';
 import * as store from '../data/dataset-store.ts';
 import { LateDecoder } from '../data/decode/late-decoder.ts';
-import { importDataset } from '../data/import.ts';
+import { importDataset, knownEntry } from '../data/import.ts';
 import type { ImportSettings } from '../data/import.ts';
 import { listRuns } from '../training/run-folder.ts';
 import { isSafeName } from '../workspace/names.ts';
@@ -91,8 +90,7 @@ export async function resolveDataset(
     // Read again for what changed since; without its folder (an unplugged disk) kept features may still do.
     return (await exists(path)) ? importFrom(workspace, path, { name, format }, options) : dataset;
   }
-  const path = resolve(nameOrPath);
-  const [known] = await store.datasetsOf(workspace, await realpath(path).catch(() => path));
+  const known = await knownEntry(workspace, nameOrPath);
   // Only adding it again brings a copy up to date: the originals may have gone since.
   if (known !== undefined && (await store.isCopied(workspace, known))) return store.loadDataset(workspace, known);
   await checkDatasetIsThere(workspace, nameOrPath);

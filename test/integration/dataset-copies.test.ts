@@ -205,6 +205,17 @@ describe('a copy that training asks for by the path of its originals', () => {
     await take(root, { name: 'twice' });
     expect((await resolveDataset(workspace, root)).name).toBe('twice');
   });
+
+  it('that is called as the folder is left as it is, whatever else was made of that', async () => {
+    const root = await paintPets('named');
+    const copied = await take(root, { name: 'named', copy: true });
+    await take(root, { name: 'other' });
+    await rm(join(root, 'cat', '0.png'));
+    const resolved = await resolveDataset(workspace, root);
+    expect(resolved.name).toBe('named');
+    expect(resolved.images).toEqual(copied.images);
+    expect((await loadDataset(workspace, 'named')).images).toEqual(copied.images);
+  });
 });
 
 describe('a copy that comes to nothing', () => {
