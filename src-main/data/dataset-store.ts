@@ -125,7 +125,11 @@ async function writeEntry(workspace: Workspace, dataset: Dataset): Promise<void>
   const list = `images-${hashOf(lines)}.jsonl`;
   const splits = countSplits(images);
   const record: DatasetRecord = {
-    ...{ version: 1, ...rest, images: images.length, list, splits },
+    version: 1,
+    ...rest,
+    images: images.length,
+    list,
+    splits,
     ...(copyOf === undefined ? { source } : { source: copyOf, copy: basename(source) }),
   };
   await writeFileAtomic(join(folder, list), lines);

@@ -147,7 +147,15 @@ async function cardOf(
   const result = await readResult(workspace, run);
   const { epoch, top1, macro } = await readCheckpointMetadata(runFile(workspace, run, 'best'));
   return {
-    ...{ run, created, dataset, classes, settings, parameters, headParameters, scales, half },
+    run,
+    created,
+    dataset,
+    classes,
+    settings,
+    parameters,
+    headParameters,
+    scales,
+    half,
     epoch: epoch === undefined ? null : Number(epoch),
     val: top1 === undefined ? null : { top1: Number(top1), macro: Number(macro) },
     test: result?.test ?? null,
@@ -168,7 +176,11 @@ async function encode(form: Form, source: ExportSource, metadata: Record<string,
           backbone: await readModel(backbone),
           structure: backbone.structure,
           pool: config.settings.pool,
-          ...{ network, parameters, scales, metadata, storage: roundingOf(config.settings.cache) },
+          network,
+          parameters,
+          scales,
+          metadata,
+          storage: roundingOf(config.settings.cache),
         });
   return encodeModel(half ? withHalfWeights(model) : model);
 }

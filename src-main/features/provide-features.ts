@@ -41,8 +41,15 @@ function liveSet(
   const scaleOf = (_: MapRequest, index: number) => ({ scale: scales?.[index] ?? 1 });
   return {
     storage: 'none',
-    ...{ images: images.length, tokens, width, hasCls: prefix > 0 },
+    images: images.length,
+    tokens,
+    width,
+    hasCls: prefix > 0,
     maps: Object.fromEntries(maps.map((map, index) => [mapName(map), scaleOf(map, index)])),
-    ...{ source, files: [...images], workspace: workspace.root, backbone: backbone.name, threads },
+    source,
+    files: [...images],
+    workspace: workspace.root,
+    backbone: backbone.name,
+    threads,
   };
 }

@@ -79,7 +79,12 @@ export async function forecastPlan(
   const { maps } = buildNetwork(settings, frozenFactsOf(backbone, dataset.classes.length), 'plain');
   const lists = [splits.train, splits.val, splits.test];
   const extraction: ExtractionRequest = {
-    ...{ backbone, source: dataset.source, maps, lists, threads, storage: roundingOf(settings.cache) },
+    backbone,
+    source: dataset.source,
+    maps,
+    lists,
+    threads,
+    storage: roundingOf(settings.cache),
   };
   const live = settings.cache === 'none';
   const missing = live ? { lists: [], bytes: 0 } : await missingFeatures(workspace, extraction);
@@ -120,7 +125,8 @@ export async function forecastPlan(
     forecast.epochs * (images.train * train.secondsPerImage + train.secondsPerEpoch) +
     images.test * train.secondsPerImage * (live ? 1 : EVALUATION);
   forecast.seconds = {
-    ...{ extract: extractSeconds, train: trainSeconds },
+    extract: extractSeconds,
+    train: trainSeconds,
     total: extractSeconds + train.startSeconds + trainSeconds,
   };
   forecast.memory.trainerBytes = train.peakRssBytes;

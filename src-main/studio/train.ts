@@ -54,8 +54,13 @@ export async function train(
   const network = buildNetwork(settings, frozen, 'plain');
   const lists = [splits.train, splits.val, splits.test];
   const features = {
-    ...{ backbone, source: dataset.source, lists, maps: network.maps, threads },
-    ...{ cache: settings.cache, scales: plan.old?.scales },
+    backbone,
+    source: dataset.source,
+    lists,
+    maps: network.maps,
+    threads,
+    cache: settings.cache,
+    scales: plan.old?.scales,
   };
   // Begun before features were found damaged: the same run goes on with whole ones.
   let begun: RunConfig | undefined;
@@ -77,10 +82,17 @@ export async function train(
     });
     const job = jobOf(workspace, going, config, frozen, sets);
     return trainLocked(workspace, job, spent, options, (outcome) => ({
-      ...{ run: config.run, method: settings.method, dataset: config.dataset, backbone: config.backbone },
-      ...{ parameters: config.parameters, headParameters: config.headParameters },
-      ...{ epochs: outcome.epochs, loss: outcome.loss, bestEpoch: outcome.bestEpoch },
-      ...{ val: outcome.val, test: outcome.test },
+      run: config.run,
+      method: settings.method,
+      dataset: config.dataset,
+      backbone: config.backbone,
+      parameters: config.parameters,
+      headParameters: config.headParameters,
+      epochs: outcome.epochs,
+      loss: outcome.loss,
+      bestEpoch: outcome.bestEpoch,
+      val: outcome.val,
+      test: outcome.test,
       seconds: { extract: spent().extract, train: outcome.seconds, total: spent().total },
       peakRssBytes: {
         trainer: outcome.peakRssBytes,
@@ -88,7 +100,9 @@ export async function train(
         vit: settings.cache === 'none' ? outcome.peakRssBytes : extractionPeak,
       },
       featureBytesPerImage: featureBytesPerImage(network.maps.length, sets[0]!),
-      ...{ engine: config.engine, device: config.device, settings },
+      engine: config.engine,
+      device: config.device,
+      settings,
     }));
   });
 }

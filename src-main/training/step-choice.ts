@@ -89,8 +89,16 @@ function keyOf({ settings, frozen: { layout, blocks, classes }, threads }: StepQ
     platform: `${process.platform} ${process.arch}`,
     onnxruntime: ORT_VERSION,
     threads,
-    ...{ method, pool, rank, depth, group, batch, dropPath: dropPath > 0 },
-    ...{ ...layout, blocks, classes },
+    method,
+    pool,
+    rank,
+    depth,
+    group,
+    batch,
+    dropPath: dropPath > 0,
+    ...layout,
+    blocks,
+    classes,
   };
 }
 
