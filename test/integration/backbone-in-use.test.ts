@@ -7,8 +7,8 @@ import { addBackbone, removeBackbone } from '../../src-main/studio/backbones.ts'
 import { listRuns } from '../../src-main/studio/runs.ts';
 import { openRun } from '../../src-main/training/open-run.ts';
 import { writeConfig } from '../../src-main/training/run-folder.ts';
-import { completeSettings } from '../../src-main/training/settings.ts';
 import { Workspace } from '../../src-main/workspace/workspace.ts';
+import { someConfig } from '../unit/training/some-config.ts';
 
 let folder: string;
 let workspace: Workspace;
@@ -19,28 +19,7 @@ beforeEach(async () => {
 });
 afterEach(() => rm(folder, { recursive: true }));
 
-async function writeRun(run: string): Promise<void> {
-  await writeConfig(workspace, {
-    version: 1,
-    run,
-    created: '2026-01-01T01:00:00.000Z',
-    dataset: 'signs',
-    backbone: 'vit',
-    backboneSha256: 'abc',
-    data: { train: '', val: '', test: '' },
-    classes: ['a', 'b'],
-    parameters: 100,
-    headParameters: 10,
-    settings: completeSettings({ method: 'linear' }, { name: 'vit', blocks: 2, width: 192, prefix: 1 }),
-    noTest: true,
-    engine: 'compiled',
-    device: 'cpu',
-    threads: 1,
-    stepForm: 'plain',
-    microBatch: 8,
-    scales: [],
-  });
-}
+const writeRun = (run: string) => writeConfig(workspace, someConfig({ run }));
 
 it('a backbone that runs need is removed only by force, and its runs stay', async () => {
   const file = join(folder, 'vit.onnx');

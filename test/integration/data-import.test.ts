@@ -1,7 +1,7 @@
 import { cp, mkdir, mkdtemp, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { existsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { Progress } from '../../src-main/base/progress.ts';
@@ -12,6 +12,7 @@ import { startDecoder } from '../../src-main/data/decode/start-decoder.ts';
 import { importDataset } from '../../src-main/data/import.ts';
 import { writeOrientationSet } from '../../src-main/data/sample/orientation.ts';
 import { Workspace } from '../../src-main/workspace/workspace.ts';
+import { paint } from './paint.ts';
 
 const shared = process.env.SIDETUNE_SHARED ?? join(import.meta.dirname, '../../../shared');
 let base: string;
@@ -27,15 +28,6 @@ afterAll(async () => {
   await decoder.close();
   await rm(base, { recursive: true });
 });
-
-/** A PNG of one colour; each colour makes a file of its own content. */
-async function paint(path: string, colour: number): Promise<void> {
-  await mkdir(dirname(path), { recursive: true });
-  const background = { r: colour % 256, g: (colour * 7) % 256, b: (colour >> 8) % 256 };
-  await sharp({ create: { width: 4, height: 4, channels: 3, background } })
-    .png()
-    .toFile(path);
-}
 
 async function paintClasses(root: string, counts: Record<string, number>): Promise<void> {
   let colour = 0;

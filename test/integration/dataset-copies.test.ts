@@ -3,7 +3,6 @@ import { existsSync } from 'node:fs';
 import { copyFile, mkdir, mkdtemp, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { locate, type Dataset } from '../../src-main/data/dataset.ts';
 import { loadDataset, removeDataset } from '../../src-main/data/dataset-store.ts';
@@ -14,6 +13,7 @@ import { addDataset, resolveDataset } from '../../src-main/studio/datasets.ts';
 import { Workspace } from '../../src-main/workspace/workspace.ts';
 import { idxOf } from '../unit/data/idx.ts';
 import { filesBelow } from './accidents/scene.ts';
+import { paint } from './paint.ts';
 
 let base: string;
 let workspace: Workspace;
@@ -27,13 +27,6 @@ afterAll(async () => {
   await decoder.close();
   await rm(base, { recursive: true });
 });
-
-async function paint(path: string, colour: number): Promise<void> {
-  await mkdir(dirname(path), { recursive: true });
-  await sharp({ create: { width: 4, height: 4, channels: 3, background: { r: colour, g: 7 * colour, b: 9 } } })
-    .png()
-    .toFile(path);
-}
 
 /** Two classes of three, and one file that is no image. */
 async function paintPets(name: string): Promise<string> {

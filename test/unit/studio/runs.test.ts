@@ -11,6 +11,7 @@ import { completeSettings } from '../../../src-main/training/settings.ts';
 import type { SettingsChoice } from '../../../src-main/training/settings.ts';
 import { isHeld, takeLock } from '../../../src-main/workspace/lock.ts';
 import { Workspace } from '../../../src-main/workspace/workspace.ts';
+import { someConfig } from '../training/some-config.ts';
 
 let folder: string;
 let workspace: Workspace;
@@ -26,26 +27,8 @@ afterEach(() => rm(folder, { recursive: true }));
 /** A run that has not begun; `hour` orders them. */
 async function writeRun(run: string, hour: number, choice: SettingsChoice): Promise<void> {
   const settings = completeSettings(choice, { name: 'vit', blocks: 6, width: 192, prefix: 1 });
-  await writeConfig(workspace, {
-    version: 1,
-    run,
-    created: `2026-01-01T0${hour}:00:00.000Z`,
-    dataset: 'signs',
-    backbone: 'vit',
-    backboneSha256: 'abc',
-    data: { train: '', val: '', test: '' },
-    classes: ['a', 'b'],
-    parameters: 100,
-    headParameters: 10,
-    settings,
-    noTest: true,
-    engine: 'compiled',
-    device: 'cpu',
-    threads: 2,
-    stepForm: 'plain',
-    microBatch: 8,
-    scales: [1],
-  });
+  const created = `2026-01-01T0${hour}:00:00.000Z`;
+  await writeConfig(workspace, someConfig({ run, created, settings, threads: 2, scales: [1] }));
 }
 
 async function addEpochs(run: string, top1: readonly number[]): Promise<void> {
