@@ -1,10 +1,8 @@
 import { parentPort, type Transferable, type Worker } from 'node:worker_threads';
 import { Failure } from './failure.ts';
 
-interface Asked<Request> {
-  id: number;
-  request: Request;
-}
+/** `close` asks the thread to end. */
+type Asked<Request> = { id: number; request: Request } | 'close';
 
 type Reply<Answer> =
   { id: number; kind: 'done'; answer: Answer } | { id: number; kind: 'failed'; message: string; code?: string };
@@ -17,6 +15,7 @@ interface Waiting<Answer> {
 /** A thread that is asked things, and behind which `answerRequests` runs; what crosses over is structured-cloned. */
 export class AskedThread<Request, Answer> {
   private readonly waiting = new Map<number, Waiting<Answer>>();
+  private readonly exited: Promise<void>;
   private nextId = 1;
   private ended: Error | undefined;
   /** Since when nothing is asked; undefined before the first answer, and while something is. */
@@ -36,7 +35,12 @@ export class AskedThread<Request, Answer> {
       else waiting?.reject(reply.code ? new Failure(reply.code, reply.message) : new Error(reply.message));
     });
     worker.on('error', (error) => this.fail(error));
-    worker.on('exit', () => this.fail(new Error(`The ${name} thread ended.`)));
+    this.exited = new Promise((resolve) => {
+      worker.on('exit', () => {
+        this.fail(new Error(`The ${name} thread ended.`));
+        resolve();
+      });
+    });
   }
 
   /** @throws the Failure or Error that the thread met with, or that it ended */
@@ -56,9 +60,14 @@ export class AskedThread<Request, Answer> {
     return this.idle;
   }
 
-  /** Ends the thread; what is still asked fails. */
+  /**
+   * Ends the thread when it is done with the request that it is at; what is asked after that one fails. `terminate`
+   * would be no quicker, and ends the whole process: a native addon that comes back to a thread without JavaScript
+   * aborts.
+   */
   async close(): Promise<void> {
-    await this.worker.terminate();
+    this.worker.postMessage('close' satisfies Asked<Request>);
+    await this.exited;
   }
 
   private fail(error: Error): void {
@@ -80,8 +89,16 @@ export function answerRequests<Answer>(
   const port = parentPort;
   if (!port) throw new Error('This file is the entry of a worker thread.');
   let queue = Promise.resolve();
-  port.on('message', ({ id, request }: Asked<never>) => {
+  let closing = false;
+  port.on('message', (asked: Asked<never>) => {
+    if (asked === 'close') {
+      closing = true;
+      void queue.then(() => process.exit());
+      return;
+    }
+    const { id, request } = asked;
     queue = queue.then(async () => {
+      if (closing) return;
       const reply = await answer(request).then(
         (done): Reply<Answer> => ({ id, kind: 'done', answer: done }),
         (error: unknown): Reply<Answer> => ({ id, kind: 'failed', ...inWords(error) }),

@@ -1,5 +1,4 @@
-/** A thread that draws pictures and turns them into gradients, one micro-batch at a time. */
-import type { Worker } from 'node:worker_threads';
+import { AskedThread } from '../../../src-main/base/asked-thread.ts';
 import { startThread } from '../../../src-main/base/start-thread.ts';
 import type { LoweredProgram } from '../../../src-main/engine/session.ts';
 
@@ -18,41 +17,28 @@ export interface LaneResult {
 }
 
 export type LaneRequest = { kind: 'open'; task: LaneTask } | { kind: 'run'; parameters: Float32Array; first: number };
-export type LaneReply = { kind: 'opened' } | { kind: 'done'; result: LaneResult } | { kind: 'failed'; message: string };
 
+/** A thread that draws pictures and turns them into gradients, one micro-batch at a time. */
 export class Lane {
-  private waiting: { resolve: (reply: LaneReply) => void; reject: (error: Error) => void } | undefined;
+  private readonly thread = new AskedThread<LaneRequest, LaneResult | undefined>(
+    startThread('./lane-thread', import.meta.url),
+    'pretraining',
+  );
 
-  private constructor(private readonly worker: Worker) {
-    worker.on('message', (reply: LaneReply) => {
-      if (reply.kind === 'failed') this.waiting?.reject(new Error(reply.message));
-      else this.waiting?.resolve(reply);
-    });
-    worker.on('error', (error) => this.waiting?.reject(error));
-    worker.on('exit', () => this.waiting?.reject(new Error('A pretraining thread ended.')));
-  }
+  private constructor() {}
 
   static async open(task: LaneTask): Promise<Lane> {
-    const lane = new Lane(startThread('./lane-thread', import.meta.url));
-    await lane.ask({ kind: 'open', task });
+    const lane = new Lane();
+    await lane.thread.ask({ kind: 'open', task });
     return lane;
   }
 
   /** Loss and gradient of the micro-batch whose first picture has this number. */
   async run(parameters: Float32Array, first: number): Promise<LaneResult> {
-    const reply = await this.ask({ kind: 'run', parameters, first });
-    if (reply.kind !== 'done') throw new Error('A pretraining thread answered out of turn.');
-    return reply.result;
+    return (await this.thread.ask({ kind: 'run', parameters, first }))!;
   }
 
-  async close(): Promise<void> {
-    await this.worker.terminate();
-  }
-
-  private ask(request: LaneRequest): Promise<LaneReply> {
-    return new Promise((resolve, reject) => {
-      this.waiting = { resolve, reject };
-      this.worker.postMessage(request);
-    });
+  close(): Promise<void> {
+    return this.thread.close();
   }
 }

@@ -24,6 +24,19 @@ it('brings failures over with their code, errors with their message, and goes on
   await expect(thread.ask({ say: 'still here', after: 0 })).resolves.toBe('still here');
 });
 
+it('ends after the request that it is at, and leaves out those after it', async () => {
+  const closed = new AskedThread<EchoRequest, string>(startThread('./echo-thread', import.meta.url), 'closed');
+  await closed.ask({ say: 'ready', after: 0 });
+  const asked = [closed.ask({ say: 'under way', after: 200 }), closed.ask({ say: 'next', after: 60_000 })];
+  const settled = Promise.allSettled(asked);
+  await closed.close();
+  expect(await settled).toMatchObject([
+    { status: 'fulfilled', value: 'under way' },
+    { status: 'rejected', reason: { message: 'The closed thread ended.' } },
+  ]);
+  await closed.close();
+});
+
 it('fails what is asked of a thread that ends, and afterwards', async () => {
   const pending = [thread.ask({ end: true }), thread.ask({ say: 'too late', after: 0 })];
   for (const { status } of await Promise.allSettled(pending)) expect(status).toBe('rejected');
