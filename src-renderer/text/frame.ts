@@ -1,0 +1,66 @@
+/** Words of what is around every page. */
+export const nav = {
+  start: 'Start',
+  datasets: 'Datasets',
+  backbones: 'Backbones',
+  train: 'Train',
+  runs: 'Runs',
+  settings: 'Settings',
+} as const;
+
+export const commands = {
+  goTo: (page: string) => `Go to ${page}`,
+  light: 'Light theme',
+  dark: 'Dark theme',
+  system: 'Theme as the system has it',
+  shortcuts: 'Show all shortcuts',
+  palette: 'Command palette',
+  search: 'Type a command',
+  none: 'No command is called that.',
+} as const;
+
+export const common = {
+  cancel: 'Cancel',
+  close: 'Close',
+  remove: 'Remove',
+  undo: 'Undo',
+  choose: 'Choose',
+  loading: 'Loading',
+  of: (done: string, total: string) => `${done} of ${total}`,
+  left: (time: string) => `${time} left`,
+} as const;
+
+export const jobs = {
+  title: 'Running and waiting',
+  kinds: {
+    import: 'Importing',
+    backbone: 'Adding backbone',
+    train: 'Training',
+    evaluate: 'Evaluating',
+    export: 'Exporting',
+  },
+  states: {
+    waiting: 'waiting',
+    running: 'running',
+    done: 'done',
+    failed: 'failed',
+    stopped: 'stopped',
+    paused: 'paused',
+    interrupted: 'interrupted when the studio was closed',
+  },
+  pause: 'Pause',
+  resume: 'Resume',
+  stop: 'Stop',
+  dismiss: 'Dismiss',
+} as const;
+
+export const folders = {
+  title: 'Choose a folder',
+  titleFile: 'Choose a file',
+  path: 'Path',
+  up: 'Up',
+  open: 'Open',
+  here: 'Use this folder',
+  empty: 'This folder is empty.',
+  cut: 'Only the first 2,000 entries are shown.',
+} as const;

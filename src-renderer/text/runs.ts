@@ -1,0 +1,22 @@
+/** Words of the list of runs and of their comparison. */
+export const runs = {
+  title: 'Runs',
+  empty: 'No runs yet',
+  emptyLead: 'A run is one training: its settings, curves, scores and the network it found.',
+  run: 'Run',
+  method: 'Method',
+  dataset: 'Dataset',
+  backbone: 'Backbone',
+  val: 'Val top-1',
+  test: 'Test top-1',
+  time: 'Time',
+  parameters: 'Parameters',
+  memory: 'Memory',
+  state: 'State',
+  unfinished: (done: number, all: string) => `${done} of ${all} epochs`,
+  done: 'done',
+  damaged: 'damaged',
+  filter: 'Filter',
+  compare: 'Compare',
+  compareHint: 'Tick two runs or more to set them beside each other.',
+} as const;

@@ -1,0 +1,21 @@
+/** Words of settings and health. */
+export const settings = {
+  title: 'Settings and health',
+  theme: 'Theme',
+  themes: { system: 'As the system', light: 'Light', dark: 'Dark' },
+  workspace: 'Workspace',
+  machine: 'This machine',
+  cpu: 'Processor',
+  cores: 'Cores',
+  memory: 'Memory',
+  free: (free: string, all: string) => `${free} free of ${all}`,
+  disk: 'Disk',
+  diskFree: (free: string) => `${free} free`,
+  check: 'Check what works here',
+  checking: 'Trying engines and devices',
+  works: 'works',
+  worksNot: 'does not work',
+  engines: 'Engines',
+  devices: 'Devices',
+  decoder: 'Image decoder',
+} as const;

@@ -1,0 +1,46 @@
+/** Words of the train page. */
+export const train = {
+  title: 'Train',
+  dataset: 'Dataset',
+  backbone: 'Backbone',
+  method: 'Method',
+  methods: {
+    linear: [
+      'Linear probe',
+      'A linear layer on the output. Seconds; hard to beat where images resemble the pretraining.',
+    ],
+    miet: ['MIET', 'A small attention network on the sum of the features. Least to store.'],
+    last: ['LAST', 'A ladder of low-rank attention over all blocks. Best where position, count or pose matters.'],
+  },
+  advanced: 'Advanced',
+  start: 'Start training',
+  nothing: 'Training needs a dataset and a backbone: add them first.',
+  defaultValue: 'default',
+  fields: {
+    learningRate: 'Learning rate',
+    epochs: 'Epochs',
+    batch: 'Batch',
+    rank: 'Rank',
+    depth: 'Depth',
+    pool: 'Pool',
+    weightDecay: 'Weight decay',
+    dropPath: 'Drop-path',
+    labelSmoothing: 'Label smoothing',
+    warmStart: 'Warm start',
+    classWeights: 'Class weights',
+    limit: 'Limit training images',
+    seed: 'Seed',
+  },
+  noTest: 'Leave the test split unread',
+  forecast: {
+    title: 'What it will take',
+    working: 'Trying a few images on this machine',
+    time: 'Time',
+    parts: (extract: string, train: string) => `${extract} extracting, ${train} training`,
+    disk: 'Features on disk',
+    diskParts: (each: string, cached: string, free: string) =>
+      `${each} an image; ${cached} there already, ${free} free`,
+    memory: 'Memory',
+    memoryParts: (trainer: string, vit: string) => `${trainer} to train, ${vit} for the ViT`,
+  },
+} as const;
