@@ -1,7 +1,7 @@
 import { add, type Tensor2D } from '@tensorflow/tfjs-core';
 import { headLogits, headParameters } from './head.ts';
 import type { FrozenNorm, Network, Pool, StepForm, TokenLayout } from './network.ts';
-import { moduleParameters, pooledIncrements, type SideNetwork } from './side-network.ts';
+import { attentionMaps, moduleParameters, pooledIncrements, type SideNetwork } from './side-network.ts';
 
 export interface LastSettings {
   layout: TokenLayout;
@@ -41,5 +41,6 @@ export function last(settings: LastSettings): Network {
       const adapted: Tensor2D = add(features.base as Tensor2D, pooledIncrements(form, side, parameters, features));
       return headLogits(parameters, adapted, { frozen: norm });
     },
+    attention: (parameters, features) => attentionMaps(side, parameters, features),
   };
 }

@@ -1,7 +1,14 @@
 import { add, type Tensor2D, type Tensor3D } from '@tensorflow/tfjs-core';
 import { headLogits, headParameters } from './head.ts';
 import type { Network, Pool, StepForm, TokenLayout } from './network.ts';
-import { EPSILON, moduleParameters, poolTokens, pooledIncrements, type SideNetwork } from './side-network.ts';
+import {
+  attentionMaps,
+  EPSILON,
+  moduleParameters,
+  poolTokens,
+  pooledIncrements,
+  type SideNetwork,
+} from './side-network.ts';
 
 export interface MietSettings {
   layout: TokenLayout;
@@ -34,5 +41,6 @@ export function miet(settings: MietSettings): Network {
       const adapted: Tensor2D = add(gathered, pooledIncrements(form, side, parameters, features));
       return headLogits(parameters, adapted, { epsilon: EPSILON });
     },
+    attention: (parameters, features) => attentionMaps(side, parameters, features),
   };
 }

@@ -48,6 +48,16 @@ export interface Features {
   keep?: Tensor;
 }
 
+/** Where the modules of a side network look. Each row over the tokens is made of shares: it sums to 1. */
+export interface AttentionMaps {
+  /** [batch, modules, tokens]: the attention that each token receives from what is pooled. */
+  received: Tensor;
+  /** [batch, tokens]: the same through all modules, residuals counted. */
+  rollout: Tensor;
+  /** [batch, modules]: Euclidean norm of what each module adds to the pooled features. */
+  increments: Tensor;
+}
+
 /** A method with its settings fixed: which features it reads, what it learns, and its logits as TF.js ops. */
 export interface Network {
   readonly maps: readonly BaseMap[];
@@ -57,4 +67,6 @@ export interface Network {
   readonly parameters: readonly ParameterSpec[];
   /** [batch, classes]. `parameters` holds a tensor for every name in `this.parameters`. */
   logits(parameters: Readonly<Record<string, Tensor>>, features: Features): Tensor;
+  /** Absent where there are no modules. `features` need no row sums. */
+  attention?: (parameters: Readonly<Record<string, Tensor>>, features: Features) => AttentionMaps;
 }

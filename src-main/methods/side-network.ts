@@ -9,19 +9,21 @@ import {
   relu,
   reshape,
   slice,
+  softmax,
   split,
   sqrt,
   square,
   squeeze,
   sub,
   sum,
+  tensor3d,
   type Tensor,
   type Tensor1D,
   type Tensor2D,
   type Tensor3D,
 } from '@tensorflow/tfjs-core';
 import { attention } from './attention.ts';
-import type { Features, ParameterSpec, Pool, StepForm, TokenLayout } from './network.ts';
+import type { AttentionMaps, Features, ParameterSpec, Pool, StepForm, TokenLayout } from './network.ts';
 import { centredProjection, normProject, rowTimes, transposed } from './normalize.ts';
 
 /** LayerNorm's epsilon inside the side network, that of the ViTs it stands beside. */
@@ -75,6 +77,10 @@ function moduleAt(parameters: Readonly<Record<string, Tensor>>, index: number): 
   };
 }
 
+function modulesOf({ maps, depth }: SideNetwork, parameters: Readonly<Record<string, Tensor>>): Module[] {
+  return Array.from({ length: maps * depth }, (_, index) => moduleAt(parameters, index));
+}
+
 /**
  * What the side network adds to the pooled features, [batch, width]: the pooled sum of all increments A_j O_j.
  *
@@ -87,12 +93,28 @@ export function pooledIncrements(
   parameters: Readonly<Record<string, Tensor>>,
   features: Features,
 ): Tensor2D {
-  const modules = Array.from({ length: network.maps * network.depth }, (_, index) => moduleAt(parameters, index));
+  const modules = modulesOf(network, parameters);
   return form === 'plain' ? plainForm(network, modules, features) : lowRankForm(network, modules, features);
 }
 
 /** The definition: the state is formed, [batch * tokens, width], and each module attends over it. */
 function plainForm(network: SideNetwork, modules: readonly Module[], features: Features): Tensor2D {
+  return walkModules(network, modules, features, (qkv, index) =>
+    attend(network, qkv, index === modules.length - 1, keepOf(features, index)),
+  );
+}
+
+/**
+ * Goes through the modules in the plain form. `visit` is given each module's queries, keys and values,
+ * [batch * tokens, 3 * rank], and gives what they attend to, [batch, tokens, rank].
+ * @returns the pooled sum of all increments, [batch, width]
+ */
+function walkModules(
+  network: SideNetwork,
+  modules: readonly Module[],
+  features: Features,
+  visit: (qkv: Tensor2D, index: number) => Tensor3D,
+): Tensor2D {
   const { tokens, width } = network.layout;
   let increments: Tensor2D | undefined;
   let pooled: Tensor2D | undefined;
@@ -100,13 +122,52 @@ function plainForm(network: SideNetwork, modules: readonly Module[], features: F
     const map = features.maps[Math.floor(index / network.depth)]!;
     const base = reshape(map, [map.shape[0] * tokens, width]) as Tensor2D;
     const state: Tensor2D = increments ? add(base, increments) : base;
-    const qkv = normProject(state, module.scale, module.shift, module.qkv, EPSILON);
-    const last = index === modules.length - 1;
-    const attended = attend(network, qkv, last, keepOf(features, index));
+    const attended = visit(normProject(state, module.scale, module.shift, module.qkv, EPSILON), index);
     pooled = plus(pooled, matMul(poolTokens(network, attended), module.out));
+    const last = index === modules.length - 1;
     if (!last) increments = plus(increments, matMul(reshape(attended, [-1, network.rank]), module.out));
   });
   return pooled!;
+}
+
+/**
+ * Where the modules look, in the plain form and without dropping any; see `AttentionMaps`.
+ *
+ * With W_j the attention matrix of module j (its rows sum to 1) and p the pooling as a row of weights over tokens (CLS,
+ * or the mean of the patches), `received` is p W_j: exactly the weights by which the tokens' values enter what module j
+ * adds to the pooled features. `rollout` is attention rollout (Abnar and Zuidema, arXiv 2005.00928, eq. 1) through the
+ * side network alone, p (W_m + I)/2 ... (W_1 + I)/2: what the frozen ViT had mixed before is no part of it.
+ */
+export function attentionMaps(
+  network: SideNetwork,
+  parameters: Readonly<Record<string, Tensor>>,
+  features: Features,
+): AttentionMaps {
+  const { tokens, prefix } = network.layout;
+  const modules = modulesOf(network, parameters);
+  const matrices: Tensor3D[] = [];
+  const increments: Tensor2D[] = [];
+  walkModules(network, modules, features, (qkv, index) => {
+    const [q, k, v] = queriesKeysValues(network, qkv);
+    const weights: Tensor3D = softmax(matMul(mul(q, network.rank ** -0.5), k, false, true));
+    const attended: Tensor3D = matMul(weights, v);
+    const increment = matMul(poolTokens(network, attended), modules[index]!.out);
+    matrices.push(weights);
+    increments.push(sqrt(sum(square(increment), 1, true)));
+    return attended;
+  });
+  const received = matrices.map((weights) => reshape(poolTokens(network, weights), [-1, 1, tokens]) as Tensor3D);
+  const pooling = Array.from({ length: tokens }, (_, token) => {
+    if (network.pool === 'cls') return token === 0 ? 1 : 0;
+    return token < prefix ? 0 : 1 / (tokens - prefix);
+  });
+  let rolled: Tensor3D = mul(add(received.at(-1)!, tensor3d(pooling, [1, 1, tokens])), 0.5);
+  for (const weights of matrices.slice(0, -1).reverse()) rolled = mul(add(matMul(rolled, weights), rolled), 0.5);
+  return {
+    received: concat(received, 1),
+    rollout: reshape(rolled, [-1, tokens]),
+    increments: concat(increments, 1),
+  };
 }
 
 /**
@@ -171,12 +232,15 @@ function lowRankForm(network: SideNetwork, modules: readonly Module[], features:
 
 /** Attention over [batch * tokens, 3 * rank]; the last module of a CLS-pooled network needs the CLS query only. */
 function attend(network: SideNetwork, qkv: Tensor2D, last: boolean, keep: Tensor3D | undefined): Tensor3D {
-  const { layout, rank, pool } = network;
-  const batched = reshape(qkv, [-1, layout.tokens, 3 * rank]);
-  const [q, k, v] = split(batched, 3, 2) as [Tensor3D, Tensor3D, Tensor3D];
-  const queries = last && pool === 'cls' ? slice(q, [0, 0, 0], [-1, 1, -1]) : q;
+  const [q, k, v] = queriesKeysValues(network, qkv);
+  const queries = last && network.pool === 'cls' ? slice(q, [0, 0, 0], [-1, 1, -1]) : q;
   const attended = attention(queries, k, v);
   return keep ? mul(attended, keep) : attended;
+}
+
+/** [batch, tokens, rank] each. */
+function queriesKeysValues({ layout, rank }: SideNetwork, qkv: Tensor2D): [Tensor3D, Tensor3D, Tensor3D] {
+  return split(reshape(qkv, [-1, layout.tokens, 3 * rank]), 3, 2) as [Tensor3D, Tensor3D, Tensor3D];
 }
 
 function keepOf(features: Features, index: number): Tensor3D | undefined {
