@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readFile, stat } from 'node:fs/promises';
 import { Failure } from '../base/failure.ts';
-import { unreadableImage, type ImageReference } from './image-reference.ts';
+import { unreadableImage, type Picture } from './image-reference.ts';
 import type { ImageContent } from './packed/kept-picture.ts';
 import { readPacked } from './packed/packed-file.ts';
 
@@ -9,7 +9,9 @@ import { readPacked } from './packed/packed-file.ts';
 const MOST_BYTES = 1e9;
 
 /** @throws Failure `image` where there is nothing to read */
-export async function readContent(image: ImageReference): Promise<ImageContent> {
+export async function readContent(image: Picture): Promise<ImageContent> {
+  const { encoded } = image;
+  if (encoded) return { encoded: Buffer.from(encoded.buffer, encoded.byteOffset, encoded.byteLength) };
   if (image.entry !== undefined) return readPacked(image.path, image.entry);
   try {
     const status = await stat(image.path);

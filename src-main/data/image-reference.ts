@@ -9,6 +9,12 @@ export const imageReferenceSchema = z.object({
 });
 export type ImageReference = z.infer<typeof imageReferenceSchema>;
 
+/** A picture by where it is, or, with `encoded`, the encoded picture itself, whose path is then only what it is called. */
+export const pictureSchema = imageReferenceSchema.extend({
+  encoded: z.custom<Uint8Array>((value) => value instanceof Uint8Array).optional(),
+});
+export type Picture = z.infer<typeof pictureSchema>;
+
 /** `"a.png"` or `"b.parquet" (row 17)`: as sentences name it. */
 export function nameOfImage({ path, entry }: ImageReference): string {
   return entry === undefined ? `"${path}"` : `"${path}" (row ${entry})`;

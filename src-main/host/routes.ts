@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http';
+import { MOST_PICTURE_BYTES } from '../studio/service/calls.ts';
 import type { Studio } from '../studio/service/studio.ts';
 import { cookieName, foreign, isEqual, NO_TOKEN, unknown, type Access } from './access.ts';
 import type { Pages } from './pages.ts';
@@ -31,7 +32,7 @@ export class Routes {
     if (refused) return words(refused.status, refused.message);
     if (key !== null) return this.enter(key);
     if (request.method === 'POST' && pathname.startsWith('/call/'))
-      return this.call(pathname.slice('/call/'.length), request);
+      return this.call(pathname.slice('/call/'.length), request, searchParams.get('request'));
     if (request.method !== 'GET') return words(405, 'This address can only be read.');
     const picture = /^\/picture\/([^/]+)\/(\d{1,9})$/.exec(pathname);
     if (picture) return this.picture(picture[1]!, Number(picture[2]));
@@ -56,12 +57,18 @@ export class Routes {
     return { status: 200, headers: { 'content-type': 'image/jpeg', 'cache-control': 'private, max-age=60' }, body };
   }
 
-  private async call(name: string, request: IncomingMessage): Promise<Answer> {
-    const body = await readBody(request);
+  /** @param beside the request of a call that carries bytes, as JSON: these are the body then, and its `bytes` */
+  private async call(name: string, request: IncomingMessage, beside: string | null): Promise<Answer> {
+    const body = await readBody(request, beside === null ? MOST_BODY_BYTES : MOST_PICTURE_BYTES);
+    if (body === undefined && beside !== null)
+      return words(413, 'The picture is larger than 64 MB: scale it down, and try again.');
     if (body === undefined) return words(413, 'The request is too large.');
     let payload: unknown;
     try {
-      payload = JSON.parse(body || '{}');
+      payload =
+        beside === null
+          ? JSON.parse(body.toString('utf8') || '{}')
+          : { ...(JSON.parse(beside) as object), bytes: new Uint8Array(body) };
     } catch {
       return words(400, 'The request is not JSON.');
     }
@@ -82,16 +89,16 @@ function decoded(text: string): string | undefined {
   }
 }
 
-async function readBody(request: IncomingMessage): Promise<string | undefined> {
+async function readBody(request: IncomingMessage, most: number): Promise<Buffer | undefined> {
   const chunks: Buffer[] = [];
   let bytes = 0;
   // Left open where it is too long: whoever sends it is to read why.
   for await (const chunk of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
     bytes += chunk.length;
-    if (bytes > MOST_BODY_BYTES) return undefined;
+    if (bytes > most) return undefined;
     chunks.push(chunk);
   }
-  return Buffer.concat(chunks).toString('utf8');
+  return Buffer.concat(chunks);
 }
 
 function words(status: number, message: string): Answer {

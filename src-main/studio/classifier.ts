@@ -15,6 +15,8 @@ export type Outcome = Float32Array | string;
 export class Classifier {
   private scales: readonly number[];
   private adaptor: Executable | undefined;
+  /** Spent so far in either part. */
+  readonly seconds = { vit: 0, adaptor: 0 };
 
   private constructor(
     private readonly run: OpenedRun,
@@ -24,9 +26,10 @@ export class Classifier {
     this.scales = run.config.scales;
   }
 
-  static async open(run: OpenedRun, threads: number): Promise<Classifier> {
+  /** @param options.batch images that go through together; the ViT's own where its file fixes that */
+  static async open(run: OpenedRun, threads: number, options: { batch?: number } = {}): Promise<Classifier> {
     const storage = roundingOf(run.config.settings.cache);
-    const vit = await FrozenVit.open(run.backbone, run.network.maps, { threads, storage });
+    const vit = await FrozenVit.open(run.backbone, run.network.maps, { threads, storage, ...options });
     const classifier = new Classifier(run, vit, threads);
     try {
       classifier.adaptor = await classifier.compile();
@@ -49,7 +52,9 @@ export class Classifier {
    */
   async classify(pixels: Float32Array, count: number): Promise<Outcome[]> {
     try {
+      const started = performance.now();
       const { batch, scales } = await this.vit.runFitting(pixels, count, this.scales, LARGEST_HALF);
+      this.seconds.vit += (performance.now() - started) / 1000;
       if (scales !== this.scales || !this.adaptor) {
         this.scales = scales;
         await this.adaptor?.dispose();
@@ -95,7 +100,9 @@ export class Classifier {
       base.set(config.settings.pool === 'cls' ? features.baseCls! : features.baseMean);
       feeds.base = base;
     }
+    const started = performance.now();
     const logits = (await adaptor.run(feeds)).logits as Float32Array;
+    this.seconds.adaptor += (performance.now() - started) / 1000;
     const classes = config.classes.length;
     return Array.from({ length: count }, (_, index) => logits.subarray(index * classes, (index + 1) * classes));
   }

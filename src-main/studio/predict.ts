@@ -24,9 +24,15 @@ export interface Guess {
   probability: number;
 }
 
-/** One image's answer, most probable class first in `top`; or why there is none. */
-export type Prediction =
-  { image: string; label: string; index: number; top: Guess[] } | { image: string; error: string };
+/** What a picture is taken for, most probable class first in `top`. */
+export interface Guesses {
+  label: string;
+  index: number;
+  top: Guess[];
+}
+
+/** One image's answer, or why there is none. */
+export type Prediction = ({ image: string } & Guesses) | { image: string; error: string };
 
 export interface Predictions {
   predictions: Prediction[];
@@ -98,11 +104,16 @@ function recordOf(prediction: Prediction): Record<(typeof COLUMNS)[number], stri
 }
 
 function answer(image: string, logits: Float32Array, classes: readonly string[]): Prediction {
+  return { image, ...guessesOf(logits, classes) };
+}
+
+/** The class of highest logit, and the most probable ones, best first. */
+export function guessesOf(logits: Float32Array, classes: readonly string[]): Guesses {
   const probabilities = softmax(logits);
   const order = Array.from(probabilities.keys()).sort((a, b) => probabilities[b]! - probabilities[a]!);
   const top = order
     .slice(0, TOP)
     .map((index): Guess => ({ label: classes[index]!, index, probability: probabilities[index]! }));
   const index = argMax(logits);
-  return { image, label: classes[index]!, index, top };
+  return { label: classes[index]!, index, top };
 }

@@ -26,11 +26,8 @@ export class HttpClient implements StudioClient {
 
   async call<Name extends CallName>(name: Name, request: RequestOf<Name>): Promise<ReplyOf<Name>> {
     const send = this.options.fetch ?? globalThis.fetch;
-    const response = await send(`${this.options.origin}/call/${name}`, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify(request),
-    });
+    const { query, ...init } = posted(request);
+    const response = await send(`${this.options.origin}/call/${name}${query}`, { method: 'POST', ...init });
     if (!response.ok) throw new Error((await response.text()).trim());
     return replyIn<Name>((await response.json()) as Answered);
   }
@@ -61,4 +58,14 @@ export class HttpClient implements StudioClient {
       this.retry = setTimeout(() => this.connect(), RETRY_MS);
     };
   }
+}
+
+/** A request's bytes are the body as they are, and the rest of it then stands in the address. */
+function posted(request: object): { query: string; headers: Record<string, string>; body: string | Blob } {
+  const { bytes, ...rest } = request as { bytes?: unknown };
+  if (!(bytes instanceof Uint8Array))
+    return { query: '', headers: { 'content-type': 'application/json' }, body: JSON.stringify(request) };
+  const query = `?request=${encodeURIComponent(JSON.stringify(rest))}`;
+  const headers = { 'content-type': 'application/octet-stream' };
+  return { query, headers, body: new Blob([bytes as Uint8Array<ArrayBuffer>]) };
 }

@@ -1,7 +1,7 @@
 import sharp, { type Sharp } from 'sharp';
 import { hashContent, readContent } from '../image-content.ts';
 import type { ImageContent } from '../packed/kept-picture.ts';
-import { unreadableImage, type ImageReference } from '../image-reference.ts';
+import { unreadableImage, type Picture } from '../image-reference.ts';
 import { beginsAsLfsPointer } from '../lfs-pointer.ts';
 import { decodeBmp, isBmp, pixelsOfBmp } from './bmp.ts';
 import type { DecodeTarget } from './decoder.ts';
@@ -22,14 +22,14 @@ sharp.concurrency(1);
  * @returns RGB, target.height * target.width * 3 bytes, row-major
  * @throws Failure `image`, naming the file
  */
-export async function decodeImage(image: ImageReference, target: DecodeTarget): Promise<Uint8Array> {
+export async function decodeImage(image: Picture, target: DecodeTarget): Promise<Uint8Array> {
   const { pixels, size } = await decodeContent(image, await readContent(image));
   const { resized, window } = placePicture(size, target);
   return resample(pixels, size, resized, target.interpolation, window);
 }
 
 /** A small picture of one, as JPEG; `longest` side in pixels. @throws Failure `image` */
-export async function thumbnailOf(image: ImageReference, longest: number): Promise<Uint8Array> {
+export async function thumbnailOf(image: Picture, longest: number): Promise<Uint8Array> {
   const { pixels, size } = await decodeContent(image, await readContent(image));
   return sharp(pixels, { raw: { ...size, channels: 3 } })
     .resize(longest, longest, { fit: 'inside', withoutEnlargement: true })
@@ -38,7 +38,7 @@ export async function thumbnailOf(image: ImageReference, longest: number): Promi
 }
 
 /** Decodes one picture for nothing but the hash of its content. @throws Failure `image` */
-export async function checkImage(image: ImageReference): Promise<string> {
+export async function checkImage(image: Picture): Promise<string> {
   const content = await readContent(image);
   await decodeContent(image, content);
   return hashContent(content);
@@ -50,7 +50,7 @@ interface Pixels {
   size: Size;
 }
 
-async function decodeContent(image: ImageReference, content: ImageContent): Promise<Pixels> {
+async function decodeContent(image: Picture, content: ImageContent): Promise<Pixels> {
   if ('grey' in content) return { pixels: spreadGrey(content.grey, 1), size: content };
   const bytes = content.encoded;
   if (bytes.length === 0) throw unreadableImage(image, 'it is empty');

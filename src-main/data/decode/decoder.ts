@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { ImageReference } from '../image-reference.ts';
+import type { Picture } from '../image-reference.ts';
 
 export const decodeTargetSchema = z.object({
   width: z.int().positive(),
@@ -20,20 +20,20 @@ export interface Decoder {
    * @returns RGB, height * width * 3 bytes, row-major
    * @throws Failure `image`: one sentence that names the file and says why it cannot be read
    */
-  decode(image: ImageReference, target: DecodeTarget): Promise<Uint8Array>;
+  decode(image: Picture, target: DecodeTarget): Promise<Uint8Array>;
   /**
    * A small picture of the whole, as a viewer shows it; never larger than the picture itself.
    * @param longest side in pixels
    * @returns JPEG
    * @throws Failure as `decode`
    */
-  thumbnail(image: ImageReference, longest: number): Promise<Uint8Array>;
+  thumbnail(image: Picture, longest: number): Promise<Uint8Array>;
   /**
    * Decodes a picture to see that it can be.
    * @returns the hash of its content; see `hashContent`
    * @throws Failure as `decode`
    */
-  check(image: ImageReference): Promise<string>;
+  check(image: Picture): Promise<string>;
   /** Ends the decoder; what is still in flight fails. */
   close(): Promise<void>;
 }

@@ -1,11 +1,11 @@
 import { z } from 'zod';
-import { imageReferenceSchema } from '../image-reference.ts';
+import { pictureSchema } from '../image-reference.ts';
 import { decodeTargetSchema } from './decoder.ts';
 
 /** To the decoder process: decode this, for its pixels, for a small picture of it or, without either, to see that it can be. */
 export const requestSchema = z.object({
   id: z.int(),
-  image: imageReferenceSchema,
+  image: pictureSchema,
   target: decodeTargetSchema.optional(),
   thumbnail: z.int().positive().optional(),
 });

@@ -4,7 +4,7 @@ import { createRequire } from 'node:module';
 import { availableParallelism } from 'node:os';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { Failure } from '../../base/failure.ts';
-import { unreadableImage, type ImageReference } from '../image-reference.ts';
+import { unreadableImage, type Picture } from '../image-reference.ts';
 import type { DecodeTarget, Decoder } from './decoder.ts';
 import { replySchema } from './messages.ts';
 import type { DecodeReply, DecodeRequest } from './messages.ts';
@@ -24,7 +24,7 @@ type Wanted = Pick<DecodeRequest, 'target' | 'thumbnail'>;
 
 interface Job {
   id: number;
-  image: ImageReference;
+  image: Picture;
   what: Wanted;
   /** How many processes have died with this picture in flight. */
   deaths: number;
@@ -61,25 +61,25 @@ class ProcessDecoder implements Decoder {
     private readonly entry: URL,
   ) {}
 
-  async decode(image: ImageReference, target: DecodeTarget): Promise<Uint8Array> {
+  async decode(image: Picture, target: DecodeTarget): Promise<Uint8Array> {
     const reply = await this.ask(image, { target });
     if (!('pixels' in reply)) throw new Error('the decoder answered another question');
     return reply.pixels;
   }
 
-  async thumbnail(image: ImageReference, longest: number): Promise<Uint8Array> {
+  async thumbnail(image: Picture, longest: number): Promise<Uint8Array> {
     const reply = await this.ask(image, { thumbnail: longest });
     if (!('jpeg' in reply)) throw new Error('the decoder answered another question');
     return reply.jpeg;
   }
 
-  async check(image: ImageReference): Promise<string> {
+  async check(image: Picture): Promise<string> {
     const reply = await this.ask(image, {});
     if (!('sha256' in reply)) throw new Error('the decoder answered another question');
     return reply.sha256;
   }
 
-  private ask(image: ImageReference, what: Wanted): Promise<GoodReply> {
+  private ask(image: Picture, what: Wanted): Promise<GoodReply> {
     return new Promise((resolve, reject) => {
       if (this.closed) {
         reject(closedFailure());

@@ -12,6 +12,7 @@ import type { Forecast } from '../forecast.ts';
 import type { ImagePage } from '../image-pages.ts';
 import type { Comparison, DamagedRun, ListedRun, ShownRun } from '../runs.ts';
 import type { FolderListing } from '../folders.ts';
+import type { TriedPicture } from '../try-out.ts';
 import type { Job } from './events.ts';
 
 interface Call<Request extends z.ZodType, Reply> {
@@ -28,6 +29,14 @@ const nothing = z.object({});
 const named = z.object({ name: z.string().min(1) });
 const ofRun = z.object({ run: z.string().min(1) });
 const ofJob = z.object({ id: z.string().min(1) });
+
+/** The largest picture that is sent. */
+export const MOST_PICTURE_BYTES = 64 << 20;
+
+/** Bytes travel beside the rest of a request, never within JSON. */
+const pictureBytes = z.instanceof(Uint8Array).refine(({ length }) => length <= MOST_PICTURE_BYTES, {
+  error: 'a picture larger than 64 MB',
+});
 
 /** What `train.start` takes: names in the workspace, and settings, those left out being the defaults. */
 export const trainStartSchema = z.object({
@@ -71,6 +80,8 @@ export const calls = {
   'runs.list': call(nothing).gives<(ListedRun | DamagedRun)[]>(),
   'runs.show': call(ofRun).gives<ShownRun>(),
   'runs.compare': call(z.object({ runs: z.array(z.string()).min(2) })).gives<Comparison>(),
+  /** Classifies one picture at once; the run is kept ready for the next one. */
+  'runs.predict': call(ofRun.extend({ name: z.string().min(1), bytes: pictureBytes })).gives<TriedPicture>(),
   'runs.evaluate': call(ofRun.extend({ split: z.enum(splitNames).optional() })).gives<Job>(),
   'runs.export': call(
     ofRun.extend({

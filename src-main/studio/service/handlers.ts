@@ -6,6 +6,7 @@ import { listFolder } from '../folders.ts';
 import { imagePage } from '../image-pages.ts';
 import type { LoadedDatasets } from '../loaded-datasets.ts';
 import * as runs from '../runs.ts';
+import type { TryOut } from '../try-out.ts';
 import type { Workspace } from '../../workspace/workspace.ts';
 import type { CallName, CheckedRequestOf, ReplyOf } from './calls.ts';
 import type { StudioEvent } from './events.ts';
@@ -20,6 +21,7 @@ export function handlersOf(
   workspace: Workspace,
   jobs: Jobs,
   loaded: LoadedDatasets,
+  tryOut: TryOut,
   tell: (event: StudioEvent) => void,
 ): Handlers {
   const changed = (what: 'datasets' | 'backbones' | 'runs') => tell({ type: 'changed', what });
@@ -44,6 +46,7 @@ export function handlersOf(
     'runs.list': async () => (await runs.listRuns(workspace)).runs,
     'runs.show': ({ run }) => runs.showRun(workspace, run),
     'runs.compare': (request) => runs.compareRuns(workspace, request.runs),
+    'runs.predict': ({ run, name, bytes }) => tryOut.classify(run, { name, bytes }),
     'runs.evaluate': async (request) => jobs.add('evaluate', request.run, request),
     'runs.export': async (request) => jobs.add('export', request.run, request),
 

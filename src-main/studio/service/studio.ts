@@ -11,6 +11,7 @@ import type { StudioError, StudioEvent } from './events.ts';
 import { handlersOf, type Handlers } from './handlers.ts';
 import { LoadedDatasets } from '../loaded-datasets.ts';
 import { Pictures } from '../pictures.ts';
+import { TryOut } from '../try-out.ts';
 import { Jobs } from './jobs.ts';
 import { performerOf } from './perform.ts';
 
@@ -20,6 +21,7 @@ export class Studio {
     private readonly listeners: Set<Listener>,
     private readonly jobs: Jobs,
     private readonly pictures: Pictures,
+    private readonly tryOut: TryOut,
     private readonly handlers: Handlers,
     private readonly release: () => Promise<void>,
   ) {}
@@ -46,8 +48,9 @@ export class Studio {
       (error) => describeIn(workspace, 'job', error),
     );
     const datasets = new LoadedDatasets(workspace);
-    const handlers = handlersOf(workspace, jobs, datasets, tell);
-    return new Studio(workspace, listeners, jobs, new Pictures(datasets), handlers, release);
+    const tryOut = new TryOut(workspace);
+    const handlers = handlersOf(workspace, jobs, datasets, tryOut, tell);
+    return new Studio(workspace, listeners, jobs, new Pictures(datasets), tryOut, handlers, release);
   }
 
   /** Answers one call, whatever was sent: nothing is thrown, and an error is one sentence. */
@@ -75,6 +78,7 @@ export class Studio {
   async close(): Promise<void> {
     await this.jobs.close();
     await this.pictures.close();
+    await this.tryOut.close();
     await this.release();
   }
 

@@ -1,6 +1,6 @@
 /** One suite over both transports: whatever the window can ask, it can ask in the desktop app and in a browser. */
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
-import { writeFile } from 'node:fs/promises';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import WebSocket from 'ws';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -9,6 +9,7 @@ import { startHost } from '../../../src-main/host/serve.ts';
 import { callNames } from '../../../src-main/studio/service/calls.ts';
 import type { StudioClient } from '../../../src-main/studio/service/client.ts';
 import type { Job, StudioEvent } from '../../../src-main/studio/service/events.ts';
+import { predict } from '../../../src-main/studio/predict.ts';
 import { Studio } from '../../../src-main/studio/service/studio.ts';
 import { Workspace } from '../../../src-main/workspace/workspace.ts';
 import { HttpClient } from '../../../src-renderer/studio/http-client.ts';
@@ -27,7 +28,8 @@ const transports: Record<string, (studio: Studio) => Promise<Opened>> = {
     const connection = new Promise<void>((resolve) => (connected = resolve));
     const client = new HttpClient({
       origin: `http://127.0.0.1:${host.port}`,
-      fetch: (url, init) => fetch(url, { ...init, headers: { ...headers, 'content-type': 'application/json' } }),
+      fetch: (url, init) =>
+        fetch(url, { ...init, headers: { ...headers, ...(init?.headers as Record<string, string>) } }),
       openSocket: (url) => new WebSocket(url, { headers }) as unknown as globalThis.WebSocket,
       onConnection: () => connected(),
     });
@@ -128,6 +130,24 @@ describe.each(Object.keys(transports))('the studio over %s', (name) => {
     expect(evaluated.result).toMatchObject({ run, split: 'test', images: 64 });
     const exported = await over(await client.call('runs.export', { run, form: 'adaptor' }));
     expect(exported, JSON.stringify(exported.error)).toMatchObject({ state: 'done', result: { run } });
+
+    // The same picture as a file and as bytes, under a name of all sorts: the same answer.
+    const folder = join(stage.dataset, 'images');
+    const [file] = await readdir(folder);
+    const bytes = new Uint8Array(await readFile(join(folder, file!)));
+    const tried = await client.call('runs.predict', { run, name: 'à "b"?&.png', bytes });
+    const { predictions } = await predict(studio.workspace, { run, images: [join(folder, file!)] });
+    const probability = expect.closeTo(tried.top[0]!.probability, 3) as number;
+    expect(tried.top).toHaveLength(5);
+    expect(predictions).toMatchObject([
+      { label: tried.label, top: [{ label: tried.label, probability }, {}, {}, {}, {}] },
+    ]);
+    expect(tried.seconds.vit).toBeGreaterThan(0);
+    const bad = client.call('runs.predict', { run, name: 'note.txt', bytes: new TextEncoder().encode('no picture') });
+    await expect(bad).rejects.toMatchObject({
+      code: 'image',
+      message: '"note.txt" cannot be read as an image: its content is not that of a supported image format.',
+    });
   });
 
   it('says why a job failed, in a sentence', async () => {
