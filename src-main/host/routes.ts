@@ -3,18 +3,10 @@ import { MOST_PICTURE_BYTES } from '../studio/service/calls.ts';
 import type { Studio } from '../studio/service/studio.ts';
 import { cookieName, foreign, isEqual, NO_TOKEN, unknown, type Access } from './access.ts';
 import type { Pages } from './pages.ts';
-
-export interface Answer {
-  status: number;
-  headers: Record<string, string>;
-  body: Uint8Array | string;
-}
+import { read, words, type Answer } from './read.ts';
 
 /** The largest body of a call: settings and names are small. */
 const MOST_BODY_BYTES = 1 << 20;
-
-/** Longest side of a thumbnail in pixels: sharp on screens of twice the density. */
-const THUMBNAIL = 216;
 
 /** What is answered over HTTP: the way in, the studio's calls, and the window's files. */
 export class Routes {
@@ -34,10 +26,7 @@ export class Routes {
     if (request.method === 'POST' && pathname.startsWith('/call/'))
       return this.call(pathname.slice('/call/'.length), request, searchParams.get('request'));
     if (request.method !== 'GET') return words(405, 'This address can only be read.');
-    const picture = /^\/picture\/([^/]+)\/(\d{1,9})$/.exec(pathname);
-    if (picture) return this.picture(picture[1]!, Number(picture[2]));
-    const page = this.pages.get(pathname === '/' ? '/index.html' : pathname);
-    return page ? { status: 200, ...page } : words(404, 'There is nothing at this address.');
+    return read(this.studio, this.pages, pathname);
   }
 
   /** Takes the token out of the address bar and history, into a cookie that scripts cannot read. */
@@ -46,15 +35,6 @@ export class Routes {
     if (!isEqual(key, token)) return words(NO_TOKEN.status, NO_TOKEN.message);
     const cookie = `${cookieName(port)}=${token}; HttpOnly; SameSite=Strict; Path=/`;
     return { status: 303, headers: { 'set-cookie': cookie, location: '/', 'cache-control': 'no-store' }, body: '' };
-  }
-
-  /** @param encoded name of the dataset, as it stands in the address */
-  private async picture(encoded: string, index: number): Promise<Answer> {
-    const dataset = decoded(encoded);
-    const body = dataset === undefined ? undefined : await this.studio.thumbnail(dataset, index, THUMBNAIL);
-    if (!body) return words(404, 'There is no such picture.');
-    // The same place may hold another picture once the dataset has been imported again.
-    return { status: 200, headers: { 'content-type': 'image/jpeg', 'cache-control': 'private, max-age=60' }, body };
   }
 
   /** @param beside the request of a call that carries bytes, as JSON: these are the body then, and its `bytes` */
@@ -81,14 +61,6 @@ export class Routes {
   }
 }
 
-function decoded(text: string): string | undefined {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return undefined;
-  }
-}
-
 async function readBody(request: IncomingMessage, most: number): Promise<Buffer | undefined> {
   const chunks: Buffer[] = [];
   let bytes = 0;
@@ -99,12 +71,4 @@ async function readBody(request: IncomingMessage, most: number): Promise<Buffer 
     chunks.push(chunk);
   }
   return Buffer.concat(chunks);
-}
-
-function words(status: number, message: string): Answer {
-  return {
-    status,
-    headers: { 'content-type': 'text/plain; charset=utf-8', 'cache-control': 'no-store' },
-    body: `${message}\n`,
-  };
 }
