@@ -1,13 +1,13 @@
 /** The command line: all commands and what holds for each of them. */
-import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
-import { z } from 'zod';
+import { ownVersion } from '../base/version.ts';
 import { addApplyCommands } from './commands/apply.ts';
 import { addBackboneCommands } from './commands/backbones.ts';
 import { addDatasetCommands } from './commands/datasets.ts';
 import { addDemoCommand } from './commands/demo.ts';
 import { addDoctorCommand } from './commands/doctor.ts';
 import { addExportCommand } from './commands/export.ts';
+import { addFeatureCommands } from './commands/features.ts';
 import { addRunCommands } from './commands/runs.ts';
 import { addServeCommand } from './commands/serve.ts';
 import { addTrainCommand } from './commands/train.ts';
@@ -27,6 +27,7 @@ export function buildProgram(session: (program: Command) => Session): Command {
   addDemoCommand(program, current);
   addDatasetCommands(program, current);
   addBackboneCommands(program, current);
+  addFeatureCommands(program, current);
   addTrainCommand(program, current);
   addApplyCommands(program, current);
   addRunCommands(program, current);
@@ -34,9 +35,4 @@ export function buildProgram(session: (program: Command) => Session): Command {
   addServeCommand(program, current);
   addDoctorCommand(program, current);
   return program;
-}
-
-function ownVersion(): string {
-  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
-  return z.object({ version: z.string() }).parse(JSON.parse(text)).version;
 }

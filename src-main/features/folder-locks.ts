@@ -3,7 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { TaskOptions } from '../base/progress.ts';
 import { takeLock } from '../workspace/lock.ts';
 
-const LOCK_FILE = 'lock';
+export const LOCK_FILE = 'lock';
 const RETRY_MS = 200;
 
 /**

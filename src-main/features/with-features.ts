@@ -4,6 +4,7 @@ import type { TaskOptions } from '../base/progress.ts';
 import type { Workspace } from '../workspace/workspace.ts';
 import { cachedFiles } from './extract.ts';
 import { withFolders } from './folder-locks.ts';
+import { whileInUse } from './folders-in-use.ts';
 import { provideFeatures, type FeatureRequest, type ProvidedFeatures } from './provide-features.ts';
 import { RowFileReader } from './row-file.ts';
 
@@ -12,11 +13,17 @@ import { RowFileReader } from './row-file.ts';
  * request are read through, the damaged ones deleted, and `use` is called once more with what is extracted anew.
  * @throws Failure of `provideFeatures`, and whatever `use` throws
  */
-export async function withFeatures<T>(
+export function withFeatures<T>(
   workspace: Workspace,
   request: FeatureRequest,
   options: TaskOptions,
   use: (provided: ProvidedFeatures) => Promise<T>,
+): Promise<T> {
+  return whileInUse(foldersOf(workspace, request), () => withWholeFeatures(workspace, request, options, use));
+}
+
+async function withWholeFeatures<T>(
+  ...[workspace, request, options, use]: Parameters<typeof withFeatures<T>>
 ): Promise<T> {
   try {
     return await use(await provideFeatures(workspace, request, options));
@@ -32,11 +39,8 @@ export async function withFeatures<T>(
 
 /** @returns the paths of the files that were deleted */
 async function deleteDamaged(workspace: Workspace, request: FeatureRequest, options: TaskOptions): Promise<string[]> {
-  const { cache, ...rest } = request;
-  if (cache === 'none') return [];
-  const files = cachedFiles(workspace, { ...rest, storage: cache });
-  const folders = [...new Set(files.map(({ folder }) => folder))];
-  return withFolders(folders, options, async () => {
+  const files = filesOf(workspace, request);
+  return withFolders(foldersOf(workspace, request), options, async () => {
     const deleted: string[] = [];
     for (const { path, images } of files) {
       if (!(await isDamaged(path, images, options.signal))) continue;
@@ -45,6 +49,15 @@ async function deleteDamaged(workspace: Workspace, request: FeatureRequest, opti
     }
     return deleted;
   });
+}
+
+/** None without a cache. */
+function filesOf(workspace: Workspace, { cache, ...request }: FeatureRequest): ReturnType<typeof cachedFiles> {
+  return cache === 'none' ? [] : cachedFiles(workspace, { ...request, storage: cache });
+}
+
+function foldersOf(workspace: Workspace, request: FeatureRequest): string[] {
+  return [...new Set(filesOf(workspace, request).map(({ folder }) => folder))];
 }
 
 async function isDamaged(path: string, images: number, signal: AbortSignal | undefined): Promise<boolean> {

@@ -2,6 +2,7 @@
 import { availableParallelism, cpus, freemem, totalmem } from 'node:os';
 import { statfs } from 'node:fs/promises';
 import type { TaskOptions } from '../base/progress.ts';
+import { ownVersion } from '../base/version.ts';
 import type { Workspace } from '../workspace/workspace.ts';
 import { probe } from './probe.ts';
 import type { Answer, Question } from './probe.ts';
@@ -19,6 +20,8 @@ export interface Diagnosis {
 
 /** What the machine is; nothing is tried. */
 export interface Machine {
+  /** Of the program. */
+  version: string;
   platform: string;
   node: string;
   cpu: string;
@@ -66,6 +69,7 @@ export async function diagnose(workspace: Workspace, { onProgress, signal }: Tas
 export async function describeMachine({ root }: Workspace): Promise<Machine> {
   const disk = await statfs(root);
   return {
+    version: ownVersion(),
     platform: `${process.platform} ${process.arch}`,
     node: process.version,
     cpu: cpus()[0]?.model.trim() ?? 'unknown',

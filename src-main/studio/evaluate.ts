@@ -1,4 +1,3 @@
-import { availableParallelism } from 'node:os';
 import { Failure } from '../base/failure.ts';
 import type { TaskOptions } from '../base/progress.ts';
 import { imagesOf, locate, splitNames, type Dataset, type DatasetImage, type SplitName } from '../data/dataset.ts';
@@ -14,6 +13,7 @@ import { openRun } from '../training/open-run.ts';
 import { runFile } from '../training/run-folder.ts';
 import type { Workspace } from '../workspace/workspace.ts';
 import { classScores, macroAverages, type ClassScore, type MacroAverages } from './class-scores.ts';
+import { usualThreads } from './preferences.ts';
 import { checkRecordsPath, writeRecords } from './records-file.ts';
 
 export interface EvaluateRequest {
@@ -61,9 +61,10 @@ const BATCH = 8;
 /** Evaluates a run's best parameters on a split of its dataset. @throws Failure */
 export async function evaluate(
   workspace: Workspace,
-  { run: named, split, threads = availableParallelism(), predictions }: EvaluateRequest,
+  { run: named, split, threads: asked, predictions }: EvaluateRequest,
   options: TaskOptions = {},
 ): Promise<Evaluation> {
+  const threads = asked ?? (await usualThreads(workspace));
   const file = predictions === undefined ? undefined : await checkRecordsPath(predictions);
   const { config, backbone, frozen, network, layout, parameters } = await openRun(workspace, named);
   const { run } = config;

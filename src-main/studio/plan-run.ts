@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto';
-import { availableParallelism } from 'node:os';
 import { isDeepStrictEqual } from 'node:util';
 import { Failure } from '../base/failure.ts';
 import type { TaskOptions } from '../base/progress.ts';
@@ -11,6 +10,7 @@ import { splitImages, type SplitImages } from '../training/split-images.ts';
 import type { Workspace } from '../workspace/workspace.ts';
 import { resolveBackbone } from './backbones.ts';
 import { checkDatasetIsThere, resolveDataset } from './datasets.ts';
+import { usualThreads } from './preferences.ts';
 import { checkAgainstRun, unfinishedRuns } from './resume.ts';
 import type { TrainRequest } from './train-request.ts';
 
@@ -47,7 +47,7 @@ export async function planRun(workspace: Workspace, request: TrainRequest, optio
   const splits = splitImages(dataset, settings, request.noTest ?? old?.noTest ?? false);
   if (old) checkAgainstRun(old, request);
   if (old) checkSameData(old, dataset, backbone, splits);
-  const threads = old?.threads ?? request.threads ?? availableParallelism();
+  const threads = old?.threads ?? request.threads ?? (await usualThreads(workspace));
   return { dataset, backbone, settings, splits, threads, old };
 }
 

@@ -1,4 +1,3 @@
-import { availableParallelism } from 'node:os';
 import type { TaskOptions } from '../base/progress.ts';
 import { startDecoder } from '../data/decode/start-decoder.ts';
 import { imageBatches } from '../features/image-batches.ts';
@@ -7,6 +6,7 @@ import { openRun, type OpenedRun } from '../training/open-run.ts';
 import type { Workspace } from '../workspace/workspace.ts';
 import { Classifier } from './classifier.ts';
 import { imagesToPredict } from './images-to-predict.ts';
+import { usualThreads } from './preferences.ts';
 import { checkRecordsPath, writeRecords } from './records-file.ts';
 
 export interface PredictRequest {
@@ -50,14 +50,14 @@ const COLUMNS = ['path', 'predicted', 'probability', 'error'] as const;
  */
 export async function predict(
   workspace: Workspace,
-  { run, images, out, threads = availableParallelism() }: PredictRequest,
+  { run, images, out, threads }: PredictRequest,
   options: TaskOptions = {},
 ): Promise<Predictions> {
   const file = out === undefined ? undefined : await checkRecordsPath(out);
   const opened = await openRun(workspace, run);
   const asked = await imagesToPredict(images);
   const readable = asked.filter(({ error }) => error === undefined).map(({ path }) => path);
-  const answers = await classifyFiles(opened, readable, threads, options);
+  const answers = await classifyFiles(opened, readable, threads ?? (await usualThreads(workspace)), options);
   let next = 0;
   const predictions = asked.map(({ path, error }) => (error === undefined ? answers[next++]! : { image: path, error }));
   if (file === undefined) return { predictions };

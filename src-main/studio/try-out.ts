@@ -1,6 +1,5 @@
 /** Single pictures classified by a run that is kept ready between them: for trying it out, a camera's frames too. */
 import { stat } from 'node:fs/promises';
-import { availableParallelism } from 'node:os';
 import { Failure } from '../base/failure.ts';
 import { inTurn } from '../base/in-turn.ts';
 import { LateDecoder } from '../data/decode/late-decoder.ts';
@@ -10,6 +9,7 @@ import { runFile } from '../training/run-folder.ts';
 import type { Workspace } from '../workspace/workspace.ts';
 import { Classifier } from './classifier.ts';
 import { guessesOf, type Guesses } from './predict.ts';
+import { usualThreads } from './preferences.ts';
 
 /** A picture that somebody shows: encoded as whatever the decoder reads. */
 export interface ShownPicture {
@@ -24,7 +24,6 @@ export type TriedPicture = Guesses & { seconds: { decode: number; vit: number; a
 export interface TryOutOptions {
   /** After so long without a picture, memory and processes are given back. */
   idleMs?: number;
-  threads?: () => Promise<number>;
 }
 
 /** A run opened for single pictures, and what it was opened from. */
@@ -104,8 +103,7 @@ export class TryOut {
     if (this.ready?.run === run && this.ready.stamp === stamp) return this.ready;
     await this.release();
     const opened = await openRun(this.workspace, run);
-    const threads = (await this.options.threads?.()) ?? availableParallelism();
-    const classifier = await Classifier.open(opened, threads, { batch: 1 });
+    const classifier = await Classifier.open(opened, await usualThreads(this.workspace), { batch: 1 });
     const { classes } = opened.config;
     const { preprocessing } = opened.backbone;
     this.ready = { run, stamp, classes, preprocessing, classifier, decoder: new LateDecoder() };

@@ -77,9 +77,26 @@ export function completeSettings(choice: SettingsChoice, backbone: BackboneFacts
         `${FLAGS[setting] ?? `--${setting}`} does not apply to ${method}: it is a setting of ${methods.join(' and ')}.`,
       );
   }
+  const complete = fillIn(choice, backbone);
+  const checked = settingsSchema.safeParse(complete);
+  if (!checked.success) {
+    const [issue] = checked.error.issues;
+    throw new Failure(
+      'usage',
+      `The setting ${String(issue?.path[0])} is out of bounds: "sidetune train --help" says what it takes.`,
+    );
+  }
+  const [first] = problemsWithBackbone(complete, backbone);
+  if (first) throw new Failure('settings', first[1]);
+  return complete;
+}
+
+/** A choice with the method's defaults for a backbone; what does not belong to the method is left out. */
+function fillIn(choice: SettingsChoice, backbone: BackboneFacts): Settings {
+  const { method } = choice;
   const warmStart = choice.warmStart ?? 'none';
   const learningRate = choice.learningRate ?? (method === 'miet' ? 3e-3 : 1e-3);
-  const complete: Settings = {
+  return {
     method,
     pool: choice.pool ?? (method === 'miet' || backbone.prefix === 0 ? 'mean' : 'cls'),
     rank: method === 'linear' ? null : (choice.rank ?? (method === 'miet' ? 16 : 8)),
@@ -99,37 +116,58 @@ export function completeSettings(choice: SettingsChoice, backbone: BackboneFacts
     limit: choice.limit ?? null,
     cache: choice.cache ?? 'fp16',
   };
-  const checked = settingsSchema.safeParse(complete);
-  if (!checked.success) {
-    const [issue] = checked.error.issues;
-    throw new Failure(
-      'usage',
-      `The setting ${String(issue?.path[0])} is out of bounds: "sidetune train --help" says what it takes.`,
-    );
-  }
-  checkAgainstBackbone(complete, backbone);
-  return complete;
 }
 
-function checkAgainstBackbone(
+type SettingProblem = [setting: keyof Settings, sentence: string];
+
+/** What a backbone cannot serve. */
+function problemsWithBackbone(
   { pool, rank, group, upto }: Settings,
   { name, blocks, width, prefix }: BackboneFacts,
-): void {
+): SettingProblem[] {
+  const problems: SettingProblem[] = [];
   if (rank !== null && rank > width)
-    throw new Failure(
-      'settings',
+    problems.push([
+      'rank',
       `Rank ${rank} is beyond the width ${width} of backbone ${name}, where it is low no more: use at most ${width}.`,
-    );
-  if (pool === 'cls' && prefix === 0)
-    throw new Failure('settings', `Backbone ${name} has no CLS token: use --pool mean.`);
+    ]);
+  if (pool === 'cls' && prefix === 0) problems.push(['pool', `Backbone ${name} has no CLS token: use --pool mean.`]);
   if (group !== null && blocks % group !== 0)
-    throw new Failure(
-      'settings',
+    problems.push([
+      'group',
       `Group ${group} does not divide the ${blocks} blocks of backbone ${name}: use a divisor of ${blocks}.`,
-    );
+    ]);
   if (upto !== null && upto > blocks)
-    throw new Failure(
-      'settings',
-      `--upto ${upto} is beyond the ${blocks} blocks of backbone ${name}: use 1 to ${blocks}.`,
-    );
+    problems.push(['upto', `--upto ${upto} is beyond the ${blocks} blocks of backbone ${name}: use 1 to ${blocks}.`]);
+  return problems;
+}
+
+/** Settings as they are being typed, checked one by one. */
+export interface CheckedChoice {
+  /** By setting: the sentence that says what is wrong with it. */
+  problems: Record<string, string>;
+  /** What would be trained with, were the wrong ones left out. */
+  settings: Settings;
+}
+
+/** As `completeSettings`, for a form that is not filled in yet: everything that is wrong is said, and nothing thrown. */
+export function checkChoice(
+  choice: Record<string, unknown> & { method: Method },
+  backbone: BackboneFacts,
+): CheckedChoice {
+  const problems: Record<string, string> = {};
+  for (const issue of settingsChoiceSchema.safeParse(choice).error?.issues ?? [])
+    problems[String(issue.path[0])] ??= boundsInWords(issue);
+  const sound = () =>
+    settingsChoiceSchema.parse(Object.fromEntries(Object.entries(choice).filter(([name]) => !(name in problems))));
+  for (const [setting, sentence] of problemsWithBackbone(fillIn(sound(), backbone), backbone))
+    problems[setting] = sentence.replaceAll('--', '');
+  return { problems, settings: fillIn(sound(), backbone) };
+}
+
+function boundsInWords(issue: z.core.$ZodIssue): string {
+  if (issue.code === 'too_small') return `Use ${issue.inclusive ? 'at least' : 'more than'} ${issue.minimum}.`;
+  if (issue.code === 'too_big') return `Use ${issue.inclusive ? 'at most' : 'less than'} ${issue.maximum}.`;
+  if (issue.code === 'invalid_value') return `Use ${issue.values.join(' or ')}.`;
+  return issue.code === 'invalid_type' && issue.expected === 'int' ? 'Use a whole number.' : 'Use a number.';
 }

@@ -3,13 +3,17 @@
  * of its reply. Both transports (the desktop's and the browser's) carry all of them, and nothing else.
  */
 import { z } from 'zod';
-import { settingsChoiceSchema } from '../../training/settings.ts';
+import { METHODS, settingsChoiceSchema, type CheckedChoice } from '../../training/settings.ts';
 import { splitNames, type DatasetSummary } from '../../data/dataset.ts';
-import type { BackboneDescription, DamagedBackbone } from '../../backbone/catalogue.ts';
+import type { DamagedBackbone } from '../../backbone/catalogue.ts';
 import { preprocessingChoiceSchema } from '../../backbone/preprocessing.ts';
+import type { DescribedBackbone } from '../backbones.ts';
 import type { Diagnosis, Machine } from '../doctor.ts';
+import type { CachedFeatures, ClearedFeatures } from '../features.ts';
 import type { Forecast } from '../forecast.ts';
 import type { ImagePage } from '../image-pages.ts';
+import type { BugReport } from '../logs.ts';
+import { preferencesSchema, type Preferences } from '../preferences.ts';
 import type { Comparison, DamagedRun, ListedRun, ShownRun } from '../runs.ts';
 import type { FolderListing } from '../folders.ts';
 import type { TriedPicture } from '../try-out.ts';
@@ -47,9 +51,19 @@ export const trainStartSchema = z.object({
   threads: z.int().min(1).optional(),
 });
 
+/** What a form knows of the backbone that is chosen in it. */
+const backboneFacts = z.object({ name: z.string(), blocks: z.int(), width: z.int(), prefix: z.int() });
+
 export const calls = {
   'machine.show': call(nothing).gives<Machine>(),
   'machine.diagnose': call(nothing).gives<Diagnosis>(),
+  'preferences.show': call(nothing).gives<Preferences>(),
+  'preferences.change': call(preferencesSchema).gives<Preferences>(),
+  'logs.report': call(z.object({ paths: z.boolean() })).gives<BugReport>(),
+  'features.list': call(nothing).gives<{ features: CachedFeatures[]; bytes: number }>(),
+  'features.clear': call(
+    z.object({ all: z.boolean().optional(), keys: z.array(z.string()).optional() }),
+  ).gives<ClearedFeatures>(),
   'folders.list': call(z.object({ path: z.string().optional() })).gives<FolderListing>(),
 
   'datasets.list': call(nothing).gives<DatasetSummary[]>(),
@@ -68,7 +82,11 @@ export const calls = {
   ).gives<ImagePage>(),
   'datasets.remove': call(named).gives<null>(),
 
-  'backbones.list': call(nothing).gives<{ backbones: BackboneDescription[]; damaged: DamagedBackbone[] }>(),
+  'backbones.list': call(nothing).gives<{ backbones: DescribedBackbone[]; damaged: DamagedBackbone[] }>(),
+  /** What a file would be as a backbone; nothing is added. */
+  'backbones.inspect': call(z.object({ file: z.string().min(1) })).gives<DescribedBackbone>(),
+  /** With `force` also where runs need it. */
+  'backbones.remove': call(named.extend({ force: z.boolean().optional() })).gives<null>(),
   'backbones.add': call(
     z.object({
       file: z.string().min(1),
@@ -93,6 +111,10 @@ export const calls = {
     }),
   ).gives<Job>(),
 
+  /** Settings as they are typed: what is wrong with each, and what the others come to. */
+  'train.check': call(
+    z.object({ backbone: backboneFacts, settings: z.looseObject({ method: z.enum(METHODS) }) }),
+  ).gives<CheckedChoice>(),
   'train.forecast': call(trainStartSchema).gives<Forecast>(),
   'train.start': call(trainStartSchema).gives<Job>(),
   'train.resume': call(ofRun).gives<Job>(),

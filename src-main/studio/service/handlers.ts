@@ -1,12 +1,16 @@
 import * as backbones from '../backbones.ts';
 import * as datasets from '../datasets.ts';
 import { describeMachine, diagnose } from '../doctor.ts';
+import { clearFeatures, listFeatures } from '../features.ts';
 import { forecastTraining } from '../forecast.ts';
 import { listFolder } from '../folders.ts';
 import { imagePage } from '../image-pages.ts';
 import type { LoadedDatasets } from '../loaded-datasets.ts';
+import { bugReport } from '../logs.ts';
+import { readPreferences, writePreferences } from '../preferences.ts';
 import * as runs from '../runs.ts';
 import type { TryOut } from '../try-out.ts';
+import { checkChoice } from '../../training/settings.ts';
 import type { Workspace } from '../../workspace/workspace.ts';
 import type { CallName, CheckedRequestOf, ReplyOf } from './calls.ts';
 import type { StudioEvent } from './events.ts';
@@ -28,6 +32,14 @@ export function handlersOf(
   return {
     'machine.show': () => describeMachine(workspace),
     'machine.diagnose': () => diagnose(workspace),
+    'preferences.show': () => readPreferences(workspace),
+    'preferences.change': async (preferences) => {
+      await writePreferences(workspace, preferences);
+      return preferences;
+    },
+    'logs.report': (request) => bugReport(workspace, request),
+    'features.list': () => listFeatures(workspace),
+    'features.clear': (request) => clearFeatures(workspace, request),
     'folders.list': ({ path }) => listFolder(path),
 
     'datasets.list': () => datasets.listDatasets(workspace),
@@ -41,6 +53,12 @@ export function handlersOf(
     },
 
     'backbones.list': () => backbones.listBackbones(workspace),
+    'backbones.inspect': ({ file }) => backbones.inspectBackbone(workspace, file),
+    'backbones.remove': async ({ name, force }) => {
+      await backbones.removeBackbone(workspace, name, { force });
+      changed('backbones');
+      return null;
+    },
     'backbones.add': async (request) => jobs.add('backbone', request.file, request),
 
     'runs.list': async () => (await runs.listRuns(workspace)).runs,
@@ -50,6 +68,7 @@ export function handlersOf(
     'runs.evaluate': async (request) => jobs.add('evaluate', request.run, request),
     'runs.export': async (request) => jobs.add('export', request.run, request),
 
+    'train.check': async ({ backbone, settings }) => checkChoice(settings, backbone),
     'train.forecast': (request) => forecastTraining(workspace, request),
     'train.start': async (request) => jobs.add('train', request.dataset, request),
     'train.resume': async ({ run }) => jobs.add('train', run, { resume: run }, run),

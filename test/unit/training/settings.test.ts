@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { scheduleFactor } from '../../../src-main/training/schedule.ts';
-import { completeSettings } from '../../../src-main/training/settings.ts';
+import { checkChoice, completeSettings } from '../../../src-main/training/settings.ts';
 import { classWeights } from '../../../src-main/training/class-weights.ts';
 
 const backbone = { name: 'vit', blocks: 12, width: 192, prefix: 1 };
@@ -67,6 +67,31 @@ it.each([
   [{ method: 'last', dropPath: 1 }, 'The setting dropPath is out of bounds'],
 ] as const)('refuses %o', (choice, sentence) => {
   expect(() => completeSettings(choice, backbone)).toThrow(sentence);
+});
+
+describe('settings as they are typed', () => {
+  it('are each told what is wrong with them, and the others are completed', () => {
+    const typed = { method: 'last', rank: 2.5, epochs: 0, group: 5, dropPath: 1, seed: 'x', batch: 8 } as const;
+    const { problems, settings } = checkChoice(typed, backbone);
+    expect(problems).toEqual({
+      rank: 'Use a whole number.',
+      epochs: 'Use at least 1.',
+      dropPath: 'Use less than 1.',
+      seed: 'Use a number.',
+      group: expect.stringContaining('Group 5 does not divide the 12 blocks') as string,
+    });
+    expect(settings).toEqual(completeSettings({ method: 'last', batch: 8 }, backbone));
+  });
+
+  it('may be all right', () => {
+    expect(checkChoice({ method: 'miet', learningRate: 1e-4 }, backbone)).toEqual({
+      problems: {},
+      settings: completeSettings({ method: 'miet', learningRate: 1e-4 }, backbone),
+    });
+    expect(checkChoice({ method: 'last', learningRate: 0 }, backbone).problems).toEqual({
+      learningRate: 'Use more than 0.',
+    });
+  });
 });
 
 it('warms up linearly, then follows half a cosine to nearly nothing', () => {
