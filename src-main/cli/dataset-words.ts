@@ -1,6 +1,6 @@
 /** Datasets as the command line tells of them. */
-import { splitNames } from '../studio/contract.ts';
-import type { DatasetSummary, ShownDataset } from '../studio/contract.ts';
+import { editInWords, splitNames } from '../studio/contract.ts';
+import type { DatasetSummary, EditedDataset, ListedEdit, ShownDataset } from '../studio/contract.ts';
 import { counted, grouped, table } from './format.ts';
 
 /** A table with a row a dataset. */
@@ -34,12 +34,9 @@ const problemWords: Record<string, [string, string]> = {
 };
 
 /** What a dataset is, in lines; of many classes and problems the first, unless everything is wanted of the latter. */
-export function describeDataset({ name, classes, splits, problems }: DatasetSummary, everything = false): string {
-  const counts = splitNames.flatMap((split) => (splits[split] ? [`${split} ${grouped(splits[split])}`] : []));
-  const lines = [
-    `${name}: ${counted(classes.length, 'class', 'classes')}; images: ${counts.join(', ')}`,
-    `Classes: ${shortened(classes).join(', ')}`,
-  ];
+export function describeDataset(dataset: DatasetSummary, everything = false): string {
+  const { name, classes, problems } = dataset;
+  const lines = [countsInWords(dataset), `Classes: ${shortened(classes).join(', ')}`];
   if (problems.length > 0) {
     lines.push(`${counted(problems.length, 'problem')}:`);
     const kinds = [...new Set(problems.map(({ kind }) => kind))];
@@ -56,11 +53,40 @@ export function describeDataset({ name, classes, splits, problems }: DatasetSumm
   return lines.join('\n');
 }
 
+function countsInWords({ name, classes, splits, excluded }: DatasetSummary): string {
+  const counts = splitNames.flatMap((split) => (splits[split] ? [`${split} ${grouped(splits[split])}`] : []));
+  if (excluded) counts.push(`excluded ${grouped(excluded)}`);
+  return `${name}: ${counted(classes.length, 'class', 'classes')}; images: ${counts.join(', ')}`;
+}
+
 /** As `describeDataset`, with where it comes from and lies. */
 export function describeShown(shown: ShownDataset, everything = false): string {
   const { source, format, copy } = shown;
   const copied = copy === undefined ? '' : `\nCopied to: ${copy} (the source is needed no more)`;
   return `${describeDataset(shown, everything)}\nSource: ${source} (${format})${copied}`;
+}
+
+/** What an edit has done, in lines. */
+export function describeEdited(edited: EditedDataset, step: 'edit' | 'undo' | 'redo'): string {
+  const done = { edit: 'Done', undo: 'Taken back', redo: 'Done again' }[step];
+  const { edit, changed, problems } = edited;
+  return [
+    `${done}: ${editInWords(edit)} (${counted(changed, 'image')}).`,
+    `${countsInWords(edited)}; ${counted(problems.length, 'problem')}`,
+  ].join('\n');
+}
+
+/** A row an edit, the newest last; what no longer applies stands below. */
+export function overviewOfEdits(name: string, edits: readonly ListedEdit[]): string {
+  if (edits.length === 0) return `${name} was never edited.`;
+  const rows = edits.map(({ at, edit, state, changed }, index) => [
+    String(index + 1),
+    at.slice(0, 16).replace('T', ' '),
+    editInWords(edit),
+    state === 'undone' ? 'undone' : counted(changed ?? 0, 'image'),
+  ]);
+  const lost = edits.flatMap((each, index) => (each.lost === null ? [] : [`Edit ${index + 1}: ${each.lost}`]));
+  return [table(['#>', 'WHEN (UTC)', 'EDIT', 'CHANGES'], rows), ...lost].join('\n');
 }
 
 function shortened(items: readonly string[]): string[] {

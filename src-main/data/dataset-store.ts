@@ -10,13 +10,17 @@ import { parseSealed, sealed } from '../workspace/record.ts';
 import { sweepTemporaries } from '../workspace/sweep.ts';
 import type { Workspace } from '../workspace/workspace.ts';
 import { dropCheckJournal, sweepCheckJournals } from './check-journal.ts';
-import { countSplits, datasetFormatSchema, datasetImageSchema, pathOf, problemSchema, splitNames } from './dataset.ts';
+import { countSplits, datasetFormatSchema, datasetImageSchema, datasetSummary } from './dataset.ts';
+import { pathOf, problemSchema, splitNames } from './dataset.ts';
 import type { Dataset, DatasetSummary } from './dataset.ts';
+import { applyEdits } from './edits/apply-edits.ts';
+import { hasEditLog, historyOf, readEditLog } from './edits/edit-log.ts';
 
 /*
  * A dataset in the workspace: dataset.json says what it is and names the list, which holds an image a line. The list is
  * named by its content, so that an entry is replaced in one step: when dataset.json is. Copies of the images lie in a
- * folder of their own below `files`, which dataset.json names too: another copy is another folder.
+ * folder of their own below `files`, which dataset.json names too: another copy is another folder. Edits lie beside it in
+ * edits.jsonl, which no import touches: what is used is always the list with the edits that are in force.
  */
 
 const listName = /^images(-[0-9a-f]+)?\.jsonl$/;
@@ -39,7 +43,7 @@ const recordSchema = z.object({
 });
 type DatasetRecord = z.infer<typeof recordSchema>;
 
-/** Writes a dataset's entry, or replaces the one of its name. */
+/** Writes a dataset's entry as it was imported, or replaces the one of its name; its edits stay. */
 export async function saveDataset(workspace: Workspace, dataset: Dataset): Promise<void> {
   await inWorkspace(workspace, async () => {
     await writeEntry(workspace, dataset);
@@ -75,12 +79,17 @@ function copyFolder(workspace: Workspace, name: string, copy: string): string {
   return join(workspace.dataset(name), 'files', copy);
 }
 
+/** The lock of whoever changes an entry or what lies beside it. */
+export function entriesLock(workspace: Workspace): string {
+  return join(workspace.datasets, '.lock');
+}
+
 /**
  * Does a task that changes entries while nobody else does, and then removes the folders that it has set aside: nobody
  * is to wait for that.
  */
 async function inWorkspace(workspace: Workspace, task: () => Promise<string[]>): Promise<void> {
-  const doomed = await withLock(join(workspace.datasets, '.lock'), task);
+  const doomed = await withLock(entriesLock(workspace), task);
   await Promise.all(doomed.map((folder) => rm(folder, { recursive: true, force: true })));
 }
 
@@ -139,8 +148,26 @@ async function writeEntry(workspace: Workspace, dataset: Dataset): Promise<void>
   await Promise.all(others.map((name) => rm(join(folder, name), { force: true })));
 }
 
-/** @throws Failure `no-dataset`, or `damaged-file` where its files were harmed */
-export async function loadDataset(workspace: Workspace, name: string): Promise<Dataset> {
+/**
+ * A dataset as it is used: with its edits, or with those of the first lines of their log.
+ * @throws Failure `no-dataset`, or `damaged-file` where its files were harmed
+ */
+export async function loadDataset(workspace: Workspace, name: string, lines = Infinity): Promise<Dataset> {
+  return withEdits(workspace, await loadImported(workspace, name), lines);
+}
+
+/** An imported dataset with the edits that are kept beside its entry, or those of the first lines of their log. */
+export async function withEdits(workspace: Workspace, imported: Dataset, lines = Infinity): Promise<Dataset> {
+  const log = (await readEditLog(workspace, imported.name)).slice(0, lines);
+  if (log.length === 0) return imported;
+  const { done } = historyOf(log);
+  if (done.length === 0) return { ...imported, edits: log.length };
+  const edits = done.map(({ edit }) => edit);
+  return { ...applyEdits(imported, edits).dataset, edits: log.length };
+}
+
+/** A dataset as it was imported. @throws Failure `no-dataset`, `damaged-file` */
+export async function loadImported(workspace: Workspace, name: string): Promise<Dataset> {
   // Its record and its list may be those before and after another process replaced it, or took it away.
   return readEntry(workspace, name).catch(() => readEntry(workspace, name));
 }
@@ -216,6 +243,10 @@ export async function listDatasets(workspace: Workspace): Promise<DatasetSummary
   for (const name of await workspace.list('datasets')) {
     if (!(await hasDataset(workspace, name))) continue;
     try {
+      if (await hasEditLog(workspace, name)) {
+        summaries.push(datasetSummary(await loadDataset(workspace, name)));
+        continue;
+      }
       const { classes, splits, problems } = await readRecord(workspace, name);
       summaries.push({ name, classes, splits, problems });
     } catch (error) {

@@ -7,7 +7,15 @@ export const splitNames = ['train', 'val', 'test'] as const;
 export type SplitName = (typeof splitNames)[number];
 
 /** Something about the user's files that they should know; the import went on without or despite it. */
-export const problemSchema = z.object({ kind: z.string(), path: z.string(), message: z.string() });
+export const problemSchema = z.object({
+  kind: z.string(),
+  path: z.string(),
+  message: z.string(),
+  /** Places in the dataset's list of the pictures that it is about, where they are in it. */
+  images: z.array(z.int().nonnegative()).optional(),
+  /** Name of the class that it is about. */
+  class: z.string().optional(),
+});
 export type Problem = z.infer<typeof problemSchema>;
 
 export const datasetFormatSchema = z.enum(['folder', 'lists', 'csv', 'parquet', 'idx']);
@@ -25,7 +33,10 @@ export const datasetImageSchema = z.object({
   /** Of its own content. */
   sha256: z.string(),
 });
-export type DatasetImage = z.infer<typeof datasetImageSchema>;
+export type DatasetImage = z.infer<typeof datasetImageSchema> & {
+  /** Whether an edit has taken it out: it keeps its place in the list, and nobody trains on it. */
+  excluded?: true;
+};
 
 /** Labelled images that lie where the user keeps them, or copies of those in the workspace; single label, read-only. */
 export interface Dataset {
@@ -41,6 +52,10 @@ export interface Dataset {
   classes: string[];
   images: DatasetImage[];
   problems: Problem[];
+  /** Lines of the log of edits that are in it; absent in what was imported. */
+  edits?: number;
+  /** Classes that edits have left without images. Labels from `classes.length` on are theirs; only excluded images have them. */
+  gone?: string[];
 }
 
 /** What `datasets add|show` print. */
@@ -50,6 +65,8 @@ export interface DatasetSummary {
   /** Images in each split that has any. */
   splits: Partial<Record<SplitName, number>>;
   problems: Problem[];
+  /** Images that edits have taken out, where there are any; they are not in `splits`. */
+  excluded?: number;
 }
 
 /** What a user would give to import a dataset again: the folder, or the file in it. */
@@ -67,20 +84,26 @@ export function locate({ source }: Pick<Dataset, 'source'>, { path, entry }: Ima
   return entry === undefined ? { path: resolve(source, path) } : { path: resolve(source, path), entry };
 }
 
-/** The images of one split, in the dataset's order. */
+/** The images of one split, in the dataset's order, without those that are excluded. */
 export function imagesOf(dataset: Dataset, split: SplitName): DatasetImage[] {
-  return dataset.images.filter((image) => image.split === split);
+  return dataset.images.filter((image) => image.split === split && !image.excluded);
 }
 
 export function datasetSummary(dataset: Dataset): DatasetSummary {
-  const { name, classes, problems } = dataset;
-  return { name, classes, splits: countSplits(dataset.images), problems };
+  const { name, classes, images, problems } = dataset;
+  const excluded = images.reduce((count, image) => count + (image.excluded ? 1 : 0), 0);
+  return { name, classes, splits: countSplits(images), problems, ...(excluded > 0 ? { excluded } : {}) };
+}
+
+/** The name of an image's class, be it one that is gone. */
+export function classOf({ classes, gone = [] }: Pick<Dataset, 'classes' | 'gone'>, label: number): string {
+  return classes[label] ?? gone[label - classes.length] ?? '';
 }
 
 export function countSplits(images: readonly DatasetImage[]): DatasetSummary['splits'] {
   const splits: DatasetSummary['splits'] = {};
   for (const split of splitNames) {
-    const count = images.filter((image) => image.split === split).length;
+    const count = images.filter((image) => image.split === split && !image.excluded).length;
     if (count > 0) splits[split] = count;
   }
   return splits;

@@ -17,9 +17,10 @@ import {
   datasetsOf,
   hasDataset,
   isCopied,
-  loadDataset,
+  loadImported,
   saveCopiedDataset,
   saveDataset,
+  withEdits,
 } from './dataset-store.ts';
 import type { Decoder } from './decode/decoder.ts';
 import type { ImageReference } from './image-reference.ts';
@@ -43,7 +44,9 @@ type CheckedImage = Omit<DatasetImage, 'split'> & Pick<FoundImage, 'split'>;
 /**
  * Takes a folder of labelled images into the workspace, by reference or as a copy: every image is hashed and decoded
  * once, bad ones are listed as problems and left out, and the user's files are only read. The same folder again keeps
- * its entry (what changed since is read anew). An import that was cut short goes on with what it had not checked.
+ * its entry (what changed since is read anew) and its edits. An import that was cut short goes on with what it had not
+ * checked.
+ * @returns the dataset with its edits
  * @throws Failure `dataset` where the folder fits no layout, or a class ends up empty; `name-taken`; of `copyImages`
  */
 export async function importDataset(
@@ -83,7 +86,7 @@ export async function importDataset(
   const kept = copied ? await keepCopied(workspace, dataset, known, options) : dataset;
   if (!copied && !isDeepStrictEqual(dataset, known)) await saveDataset(workspace, dataset);
   await dropCheckJournal(workspace, name);
-  return kept;
+  return withEdits(workspace, kept);
 }
 
 async function keepCopied(
@@ -147,7 +150,7 @@ async function findEntry(workspace: Workspace, source: string, name: string, ask
 /** The entry as it was; a damaged one is written anew. */
 async function loadKnown(workspace: Workspace, name: string): Promise<Dataset | undefined> {
   if (!(await hasDataset(workspace, name))) return undefined;
-  return loadDataset(workspace, name).catch(() => undefined);
+  return loadImported(workspace, name).catch(() => undefined);
 }
 
 async function checkImages(

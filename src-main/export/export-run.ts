@@ -126,7 +126,7 @@ async function featuresOf(
   workspace: Workspace,
   { config, backbone, network }: OpenedRun,
 ): Promise<{ list: DatasetImage[]; request: FeatureRequest }> {
-  const dataset = await loadDataset(workspace, config.dataset);
+  const dataset = await loadDataset(workspace, config.dataset, config.datasetEdits ?? 0);
   // Whole lists as they were trained with, because under those their features are cached.
   const { train, val } = splitImages(dataset, config.settings, true);
   const list = val.length > 0 ? val : train;

@@ -8,6 +8,8 @@ export { METHODS } from '../training/settings.ts';
 export type { Method, Settings, SettingsChoice } from '../training/settings.ts';
 export { Workspace, workspaceFolder } from '../workspace/workspace.ts';
 export type { DescribedBackbone, InspectedBackbone } from './backbones.ts';
+export { editInWords } from './dataset-edits.ts';
+export type { EditedDataset, EditWish, ListedEdit } from './dataset-edits.ts';
 export type { AddedDataset, ShownDataset } from './datasets.ts';
 export type { Evaluation } from './evaluate.ts';
 export type { Prediction, Predictions } from './predict.ts';

@@ -12,6 +12,7 @@ import type { ImportSettings } from '../data/import.ts';
 import { listRuns } from '../training/run-folder.ts';
 import { isSafeName } from '../workspace/names.ts';
 import type { Workspace } from '../workspace/workspace.ts';
+import { editInWords, listEdits } from './dataset-edits.ts';
 
 export interface AddDatasetRequest {
   path: string;
@@ -33,8 +34,16 @@ export async function addDataset(
 ): Promise<AddedDataset> {
   await store.sweepDatasets(workspace);
   const dataset = await importFrom(workspace, path, settings, options);
+  await tellLostEdits(workspace, dataset, options);
   const sameAs = await store.datasetsOf(workspace, pathOf(dataset), dataset.name);
   return { ...datasetSummary(dataset), ...(sameAs.length > 0 ? { sameAs } : {}) };
+}
+
+/** Says what edits no longer apply to: files that were moved, or hold another picture by now. */
+async function tellLostEdits(workspace: Workspace, { name, edits }: Dataset, { onRemark }: TaskOptions): Promise<void> {
+  if (!edits || !onRemark) return;
+  for (const { edit, lost } of await listEdits(workspace, name))
+    if (lost !== null) onRemark(`The edit "${editInWords(edit)}" of ${name} applies in part or not at all: ${lost}`);
 }
 
 export async function listDatasets(workspace: Workspace): Promise<DatasetSummary[]> {
@@ -104,6 +113,11 @@ export async function resolveDataset(
       { cause: error },
     );
   }
+}
+
+/** A dataset as it is now with only so many lines of its log of edits: as a run had it that trained then. */
+export async function datasetAsEdited(workspace: Workspace, now: Dataset, lines: number): Promise<Dataset> {
+  return (now.edits ?? 0) === lines ? now : store.loadDataset(workspace, now.name, lines);
 }
 
 /**

@@ -2,6 +2,7 @@ import { Failure } from '../base/failure.ts';
 import type { TaskOptions } from '../base/progress.ts';
 import { imagesOf, locate, splitNames, type Dataset, type DatasetImage, type SplitName } from '../data/dataset.ts';
 import { loadDataset } from '../data/dataset-store.ts';
+import { readEditLog } from '../data/edits/edit-log.ts';
 import { pathOfImage } from '../data/image-reference.ts';
 import { openEngine } from '../engine/open-engine.ts';
 import { withFeatures } from '../features/with-features.ts';
@@ -68,13 +69,17 @@ export async function evaluate(
   const file = predictions === undefined ? undefined : await checkRecordsPath(predictions);
   const { config, backbone, frozen, network, layout, parameters } = await openRun(workspace, named);
   const { run } = config;
-  const dataset = await loadDataset(workspace, config.dataset);
+  const dataset = await loadDataset(workspace, config.dataset, config.datasetEdits ?? 0);
   if (JSON.stringify(dataset.classes) !== JSON.stringify(config.classes))
     throw new Failure(
       'dataset-changed',
       `The classes of dataset ${dataset.name} are no longer those that run ${run} was trained on: train again.`,
     );
   const { chosen, images } = imagesToEvaluate(dataset, split);
+  if ((await readEditLog(workspace, dataset.name)).length > (config.datasetEdits ?? 0))
+    options.onRemark?.(
+      `The dataset ${dataset.name} was edited after run ${run} began: it is evaluated on the images and labels that it was trained with.`,
+    );
   const kept = { cache: config.settings.cache, scales: config.scales, threads };
   const request = { backbone, source: dataset.source, lists: [images], maps: network.maps, ...kept };
   const { collector, predicted } = await withFeatures(workspace, request, options, async ({ sets }) => {

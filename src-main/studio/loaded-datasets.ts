@@ -2,6 +2,7 @@ import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Dataset } from '../data/dataset.ts';
 import { loadDataset } from '../data/dataset-store.ts';
+import { editLogOf } from '../data/edits/edit-log.ts';
 import type { Workspace } from '../workspace/workspace.ts';
 
 /** Datasets that are being looked at: a page or a picture of a large one must not read all of it each time. */
@@ -12,17 +13,21 @@ export class LoadedDatasets {
 
   /** The dataset as it is on disk now. @throws Failure as `loadDataset` */
   async get(name: string): Promise<Dataset> {
-    // An entry is replaced as a whole, by renaming: this file then is another.
-    const record = join(this.workspace.dataset(name), 'dataset.json');
-    const stamp = await stat(record).then(
-      ({ ino, mtimeMs, size }) => `${ino} ${mtimeMs} ${size}`,
-      () => '',
-    );
+    // An entry is replaced as a whole, by renaming: this file then is another. A log of edits grows.
+    const entry = await stampOf(join(this.workspace.dataset(name), 'dataset.json'));
+    const stamp = `${entry} ${await stampOf(editLogOf(this.workspace, name))}`;
     const kept = this.kept.get(name);
-    if (kept?.stamp === stamp && stamp !== '') return kept.dataset;
+    if (kept?.stamp === stamp && entry !== '') return kept.dataset;
     const dataset = loadDataset(this.workspace, name);
     this.kept.set(name, { stamp, dataset });
     dataset.catch(() => this.kept.delete(name));
     return dataset;
   }
+}
+
+function stampOf(path: string): Promise<string> {
+  return stat(path).then(
+    ({ ino, mtimeMs, size }) => `${ino} ${mtimeMs} ${size}`,
+    () => '',
+  );
 }

@@ -9,7 +9,7 @@ import { completeSettings, type Settings } from '../training/settings.ts';
 import { splitImages, type SplitImages } from '../training/split-images.ts';
 import type { Workspace } from '../workspace/workspace.ts';
 import { resolveBackbone } from './backbones.ts';
-import { checkDatasetIsThere, resolveDataset } from './datasets.ts';
+import { checkDatasetIsThere, datasetAsEdited, resolveDataset } from './datasets.ts';
 import { usualThreads } from './preferences.ts';
 import { checkAgainstRun, unfinishedRuns } from './resume.ts';
 import type { TrainRequest } from './train-request.ts';
@@ -36,13 +36,14 @@ export async function planRun(workspace: Workspace, request: TrainRequest, optio
   const { blocks, width, prefix } = backbone.structure;
   const asked = completeSettings(request.settings, { name: backbone.name, blocks, width, prefix });
   if (typeof request.resume === 'string') await readConfig(workspace, request.resume);
-  const dataset = await resolveDataset(workspace, request.dataset, options);
+  const now = await resolveDataset(workspace, request.dataset, options);
+  const old = request.resume ? await runToResume(workspace, request, asked, now, backbone) : undefined;
+  const dataset = old ? await datasetAsEdited(workspace, now, old.datasetEdits ?? 0) : now;
   if (dataset.classes.length < 2)
     throw new Failure(
       'dataset',
       `Dataset ${dataset.name} has one class only, so there is nothing to tell apart: add images of another.`,
     );
-  const old = request.resume ? await runToResume(workspace, request, asked, dataset, backbone) : undefined;
   const settings = old?.settings ?? asked;
   const splits = splitImages(dataset, settings, request.noTest ?? old?.noTest ?? false);
   if (old) checkAgainstRun(old, request);

@@ -43,6 +43,7 @@ export async function configOf(
     run,
     created: await timeAfterAllRuns(workspace),
     dataset: dataset.name,
+    ...(dataset.edits ? { datasetEdits: dataset.edits } : {}),
     backbone: backbone.name,
     backboneSha256: backbone.sha256,
     data: hashesOf(splits),

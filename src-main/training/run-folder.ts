@@ -15,6 +15,8 @@ export const configSchema = z.object({
   run: z.string(),
   created: z.iso.datetime(),
   dataset: z.string(),
+  /** Lines of the dataset's log of edits that it trained with, none where absent: later ones change nothing for it. */
+  datasetEdits: z.int().nonnegative().optional(),
   backbone: z.string(),
   backboneSha256: z.string(),
   /** Of the images' contents and labels in order, by split: what a resumed run must find again. */

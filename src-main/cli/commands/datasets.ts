@@ -4,6 +4,7 @@ import type { DatasetFormat } from '../../studio/contract.ts';
 import { describeDataset, describeShown, overviewOfDatasets } from '../dataset-words.ts';
 import { counted } from '../format.ts';
 import type { Session } from '../session.ts';
+import { addEditCommands } from './dataset-edits.ts';
 
 interface AddFlags {
   name?: string;
@@ -56,6 +57,8 @@ export function addDatasetCommands(program: Command, session: Session): void {
       const shown = await showDataset(await session.workspace(), name);
       session.answer(shown, describeShown(shown, problems));
     });
+
+  addEditCommands(datasets, session);
 
   datasets
     .command('remove')

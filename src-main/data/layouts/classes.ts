@@ -58,7 +58,7 @@ export function findUnusedClasses(
   return classes.flatMap((name, label) => {
     if (used.has(label)) return [];
     const message = `No image in "${root}" is of the class ${JSON.stringify(name)}.`;
-    return [{ kind: 'empty-class', path: root, message }];
+    return [{ kind: 'empty-class', path: root, message, class: name }];
   });
 }
 

@@ -43,7 +43,7 @@ const image = (path: string, sha256: string, split: 'train' | 'val' | 'test', la
 });
 
 describe('findDuplicates', () => {
-  it('reports equal contents across splits, across classes and inside a class, each content once', () => {
+  it('reports equal contents across splits, across classes or inside a class, each content with all its images', () => {
     const found = findDuplicates('/data', [
       image('a.png', 'same', 'train'),
       image('b.png', 'same', 'train'),
@@ -52,13 +52,21 @@ describe('findDuplicates', () => {
       image('e.png', 'other', 'train', 0),
       image('f.png', 'other', 'train', 1),
       image('g.png', 'alone', 'val'),
+      image('h.png', 'twice', 'val'),
+      image('i.png', 'twice', 'val'),
+      image('j.png', 'both', 'train', 0),
+      image('k.png', 'both', 'test', 1),
     ]);
-    expect(found.map(({ kind, path }) => `${kind} ${path}`)).toEqual([
-      'duplicate /data/b.png',
-      'leak /data/c.png',
-      'conflict /data/f.png',
+    expect(found.map(({ kind, path, images }) => `${kind} ${path} ${images?.join(' ')}`)).toEqual([
+      'leak /data/c.png 0 1 2 3',
+      'conflict /data/f.png 4 5',
+      'duplicate /data/i.png 7 8',
+      'leak /data/k.png 9 10',
+      'conflict /data/k.png 9 10',
     ]);
-    expect(found[1]?.message).toContain('/data/a.png');
+    expect(found[0]?.message).toBe(
+      '"/data/c.png" is the same picture as "/data/a.png" and 2 more, which is in train and not in test.',
+    );
   });
 });
 
