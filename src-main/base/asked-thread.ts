@@ -43,15 +43,18 @@ export class AskedThread<Request, Answer> {
     });
   }
 
-  /** @throws the Failure or Error that the thread met with, or that it ended */
-  ask(request: Request): Promise<Answer> {
+  /**
+   * @param given what of the request goes over to the thread instead of being copied
+   * @throws the Failure or Error that the thread met with, or that it ended
+   */
+  ask(request: Request, given: Transferable[] = []): Promise<Answer> {
     if (this.ended) return Promise.reject(this.ended);
     const id = this.nextId++;
     if (this.idleSince !== undefined) this.idle += performance.now() - this.idleSince;
     this.idleSince = undefined;
     return new Promise((resolve, reject) => {
       this.waiting.set(id, { resolve, reject });
-      this.worker.postMessage({ id, request } satisfies Asked<Request>);
+      this.worker.postMessage({ id, request } satisfies Asked<Request>, given);
     });
   }
 

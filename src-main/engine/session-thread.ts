@@ -1,6 +1,6 @@
 import { AskedThread } from '../base/asked-thread.ts';
 import { startThread } from '../base/start-thread.ts';
-import type { SentTensor, SessionAnswer, SessionRequest } from './session-messages.ts';
+import { buffersOf, type Lent, type SentTensor, type SessionAnswer, type SessionRequest } from './session-messages.ts';
 
 /** Models run by onnxruntime on a thread of their own, so that the caller's stays free. */
 export class SessionThread {
@@ -37,6 +37,16 @@ export class ThreadSession {
   async run(feeds: Record<string, SentTensor>): Promise<Record<string, SentTensor>> {
     const { outputs } = await this.thread.ask({ kind: 'run', session: this.session, feeds });
     return outputs!;
+  }
+
+  /** As `run`, with memory lent to it. What is lent is gone from here; the same memory is in the answer. */
+  async runLent(
+    feeds: Record<string, SentTensor>,
+    lent: Lent,
+  ): Promise<{ outputs: Record<string, SentTensor>; lentFeeds: Record<string, SentTensor> }> {
+    const request = { kind: 'run' as const, session: this.session, feeds, lent };
+    const { outputs, lentFeeds } = await this.thread.ask(request, buffersOf(lent.feeds, lent.outputs));
+    return { outputs: outputs!, lentFeeds: lentFeeds! };
   }
 
   async close(): Promise<void> {

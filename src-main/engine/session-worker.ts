@@ -2,13 +2,13 @@
 import type { InferenceSession, Tensor } from 'onnxruntime-node';
 import { answerRequests } from '../base/asked-thread.ts';
 import { createSession, toOrt } from './session.ts';
-import type { SentTensor, SessionAnswer, SessionRequest } from './session-messages.ts';
+import { buffersOf, type SentTensor, type SessionAnswer, type SessionRequest } from './session-messages.ts';
 
 const sessions = new Map<number, InferenceSession>();
 let opened = 0;
 
 // One request at a time: concurrent runs would only fight for the same cores.
-answerRequests(answer, buffersOf);
+answerRequests(answer, ({ outputs, lentFeeds }: SessionAnswer) => buffersOf(outputs, lentFeeds));
 
 async function answer(request: SessionRequest): Promise<SessionAnswer> {
   switch (request.kind) {
@@ -20,11 +20,11 @@ async function answer(request: SessionRequest): Promise<SessionAnswer> {
     case 'run': {
       const session = sessions.get(request.session);
       if (!session) throw new Error('The session is closed.');
-      const feeds = Object.fromEntries(
-        Object.entries(request.feeds).map(([name, given]) => [name, toOrt(given, given.data)]),
-      );
-      const results = await session.run(feeds);
-      return { outputs: Object.fromEntries(Object.entries(results).map(([name, result]) => [name, sent(result)])) };
+      const { feeds, lent = { feeds: {}, outputs: {} } } = request;
+      const wanted = { ...Object.fromEntries(session.outputNames.map((name) => [name, null])), ...asOrt(lent.outputs) };
+      const results = await session.run({ ...asOrt(feeds), ...asOrt(lent.feeds) }, wanted);
+      const outputs = Object.entries(results).map(([name, result]) => [name, lent.outputs[name] ?? sent(result)]);
+      return { outputs: Object.fromEntries(outputs) as Record<string, SentTensor>, lentFeeds: lent.feeds };
     }
     case 'close':
       await sessions.get(request.session)?.release();
@@ -33,9 +33,8 @@ async function answer(request: SessionRequest): Promise<SessionAnswer> {
   }
 }
 
-/** The outputs' memory: it goes over to the other thread and is not copied. */
-function buffersOf({ outputs = {} }: SessionAnswer): ArrayBuffer[] {
-  return [...new Set(Object.values(outputs).map(({ data }) => data.buffer as ArrayBuffer))];
+function asOrt(tensors: Readonly<Record<string, SentTensor>>): Record<string, Tensor> {
+  return Object.fromEntries(Object.entries(tensors).map(([name, given]) => [name, toOrt(given, given.data)]));
 }
 
 function sent({ type, dims, data }: Tensor): SentTensor {

@@ -3,17 +3,30 @@ import { readModel, type Backbone } from '../backbone/catalogue.ts';
 import { addTaps, FLOAT_PIXELS, mapValues, withFloatPixels } from '../backbone/surgery.ts';
 import type { MapRequest, MapStorage } from '../backbone/surgery.ts';
 import { DataType, encodeModel } from '../engine/onnx/model.ts';
+import type { ValueInfoProto } from '../engine/onnx/onnx_pb.ts';
+import { sizeOf } from '../engine/program.ts';
 import type { SentTensor } from '../engine/session-messages.ts';
 import { SessionThread, type ThreadSession } from '../engine/session-thread.ts';
 import type { TappedBatch, TappedMap } from './tapped-batch.ts';
 import { raiseScales } from './map-scales.ts';
+import { SpareBuffers } from './spare-buffers.ts';
 
 const FLOAT: number = DataType.FLOAT;
+
+/** An output of the tapped ViT, without its batch dimension. */
+interface Output {
+  name: string;
+  shape: readonly number[];
+  storage: 'float32' | 'float16' | 'int8';
+}
 
 /** The frozen ViT with the outputs that a method needs, run by onnxruntime on a thread of its own. */
 export class FrozenVit {
   /** Images that go through together. */
   readonly batch: number;
+  private readonly spare = new SpareBuffers();
+  /** The memory of batches that may be given back. */
+  private readonly given = new WeakMap<TappedBatch, Record<string, SentTensor>>();
 
   private constructor(
     private readonly backbone: Backbone,
@@ -21,6 +34,7 @@ export class FrozenVit {
     private readonly thread: SessionThread,
     private readonly session: ThreadSession,
     private readonly pixels: string,
+    private readonly outputs: readonly Output[],
     batch: number,
   ) {
     this.batch = batch;
@@ -41,7 +55,8 @@ export class FrozenVit {
     const thread = new SessionThread();
     try {
       const session = await thread.open(encodeModel(model), threads);
-      return new FrozenVit(backbone, maps, thread, session, pixels, input.batch ?? batch);
+      const outputs = (model.graph?.output ?? []).map(outputOf);
+      return new FrozenVit(backbone, maps, thread, session, pixels, outputs, input.batch ?? batch);
     } catch (error) {
       await thread.close();
       throw cannotRun(backbone, error);
@@ -54,20 +69,61 @@ export class FrozenVit {
    * @param scales by map: powers of two by which the maps are divided before they are rounded
    */
   async run(pixels: Float32Array, count: number, scales: readonly number[]): Promise<TappedBatch> {
+    const { batch, lent } = await this.runLent(this.lend(pixels, count), count, scales);
+    this.spare.give(lent.data.buffer as ArrayBuffer);
+    return batch;
+  }
+
+  /** The pixels as a tensor that may go over to the other thread, filled up where the batch is fixed. */
+  private lend(pixels: Float32Array, count: number): SentTensor {
     const { input, imageHeight, imageWidth } = this.backbone.structure;
-    const fixed = input.batch;
-    const rows = fixed ?? count;
-    const size = 3 * imageHeight * imageWidth;
-    const padded = pixels.length === rows * size ? pixels : pad(pixels.subarray(0, count * size), rows * size);
-    const feeds: Record<string, SentTensor> = {
-      [this.pixels]: { storage: 'float32', shape: [rows, 3, imageHeight, imageWidth], data: padded },
-    };
+    const shape = [input.batch ?? count, 3, imageHeight, imageWidth];
+    const data = new Float32Array(this.spare.take(sizeOf(shape) * Float32Array.BYTES_PER_ELEMENT));
+    const used = count * 3 * imageHeight * imageWidth;
+    data.set(pixels.length === used ? pixels : pixels.subarray(0, used));
+    data.fill(0, used);
+    return { storage: 'float32', shape, data };
+  }
+
+  private async runLent(
+    pixels: SentTensor,
+    count: number,
+    scales: readonly number[],
+  ): Promise<{ batch: TappedBatch; lent: SentTensor }> {
+    const feeds: Record<string, SentTensor> = {};
     this.maps.forEach((map, index) => {
       feeds[mapValues(map).scale] = { storage: 'float32', shape: [], data: Float32Array.of(scales[index]!) };
     });
-    const outputs = await this.session.run(feeds).catch((error: unknown) => {
-      throw cannotRun(this.backbone, error);
-    });
+    const rows = pixels.shape[0]!;
+    const room = Object.fromEntries(this.outputs.map((output) => [output.name, this.takeRoom(output, rows)]));
+    const { outputs, lentFeeds } = await this.session
+      .runLent(feeds, { feeds: { [this.pixels]: pixels }, outputs: room })
+      .catch((error: unknown) => {
+        throw cannotRun(this.backbone, error);
+      });
+    const batch = this.batchOf(outputs, count);
+    this.given.set(batch, outputs);
+    return { batch, lent: lentFeeds[this.pixels]! };
+  }
+
+  private takeRoom({ shape, storage }: Output, rows: number): SentTensor {
+    const size = rows * sizeOf(shape);
+    const holds = { float32: Float32Array, float16: Uint16Array, int8: Int8Array }[storage];
+    return {
+      storage,
+      shape: [rows, ...shape],
+      data: new holds(this.spare.take(size * holds.BYTES_PER_ELEMENT)),
+    };
+  }
+
+  /** Gives a batch's memory to one that comes later: nothing may read it any more. */
+  reuse(batch: TappedBatch): void {
+    const outputs = this.given.get(batch) ?? {};
+    this.given.delete(batch);
+    for (const { data } of Object.values(outputs)) this.spare.give(data.buffer as ArrayBuffer);
+  }
+
+  private batchOf(outputs: Record<string, SentTensor>, count: number): TappedBatch {
     const { tokens, width } = this.backbone.structure;
     const floats = (name: string, each: number) => (outputs[name]!.data as Float32Array).subarray(0, count * each);
     return {
@@ -102,10 +158,16 @@ export class FrozenVit {
     scales: readonly number[],
     headroom: number,
   ): Promise<{ batch: TappedBatch; scales: readonly number[] }> {
+    let lent = this.lend(pixels, count);
     for (let fitting = scales; ;) {
-      const batch = await this.run(pixels, count, fitting);
-      const raised = raiseScales(batch, fitting, this.maps, headroom);
-      if (!raised) return { batch, scales: fitting };
+      const run = await this.runLent(lent, count, fitting);
+      ({ lent } = run);
+      const raised = raiseScales(run.batch, fitting, this.maps, headroom);
+      if (!raised) {
+        this.spare.give(lent.data.buffer as ArrayBuffer);
+        return { batch: run.batch, scales: fitting };
+      }
+      this.reuse(run.batch);
       fitting = raised;
     }
   }
@@ -120,10 +182,15 @@ export class FrozenVit {
   }
 }
 
-function pad(values: Float32Array, length: number): Float32Array {
-  const padded = new Float32Array(length);
-  padded.set(values);
-  return padded;
+function outputOf({ name, type }: ValueInfoProto): Output {
+  const tensor = type?.value.case === 'tensorType' ? type.value.value : undefined;
+  const shape = (tensor?.shape?.dim ?? []).slice(1).map(({ value }) => Number(value.value));
+  const storages: Record<number, Output['storage']> = {
+    [DataType.FLOAT]: 'float32',
+    [DataType.FLOAT16]: 'float16',
+    [DataType.INT8]: 'int8',
+  };
+  return { name, shape, storage: storages[tensor!.elemType]! };
 }
 
 function cannotRun({ name }: Backbone, error: unknown): Failure {

@@ -60,6 +60,7 @@ export class LiveFeatures implements FeatureSource {
       });
       if (this.needs.base)
         buffers.base!.set(this.needs.base === 'cls' ? batch.baseCls! : batch.baseMean, first * width);
+      vit.reuse(batch);
     }
   }
 

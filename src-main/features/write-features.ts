@@ -112,7 +112,11 @@ async function* tapImages(job: ListJob, scales: readonly number[]) {
     const next = tap(images);
     // Seen when its turn comes; until then a failure is not unhandled.
     next.catch(() => undefined);
-    if (ahead) yield await ahead;
+    if (ahead) {
+      const done = await ahead;
+      yield done;
+      job.vit.reuse(done.batch);
+    }
     ahead = next;
   }
   if (ahead) yield await ahead;
