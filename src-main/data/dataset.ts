@@ -115,3 +115,9 @@ export function contentHash(images: readonly Pick<DatasetImage, 'sha256'>[]): st
   for (const image of images) hash.update(`${image.sha256}\n`);
   return hash.digest('hex');
 }
+
+/** A hash of the images' contents and labels in their order. */
+export function labelledHash(images: readonly Pick<DatasetImage, 'sha256' | 'label'>[]): string {
+  const labels = images.map(({ label }) => label).join(' ');
+  return createHash('sha256').update(`${contentHash(images)} ${labels}`).digest('hex');
+}

@@ -11,7 +11,7 @@ export type { DescribedBackbone, InspectedBackbone } from './backbones.ts';
 export { editInWords } from './dataset-edits.ts';
 export type { EditedDataset, EditWish, ListedEdit } from './dataset-edits.ts';
 export type { AddedDataset, ShownDataset } from './datasets.ts';
-export type { Evaluation } from './evaluate.ts';
+export type { Evaluation } from './analysis/evaluation.ts';
 export type { Prediction, Predictions } from './predict.ts';
 export type { PartialTrainRequest } from './resume.ts';
 export type { TrainRequest } from './train-request.ts';

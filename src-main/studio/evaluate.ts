@@ -1,19 +1,28 @@
 import { Failure } from '../base/failure.ts';
 import type { TaskOptions } from '../base/progress.ts';
-import { imagesOf, locate, splitNames, type Dataset, type DatasetImage, type SplitName } from '../data/dataset.ts';
+import {
+  imagesOf,
+  labelledHash,
+  locate,
+  splitNames,
+  type Dataset,
+  type DatasetImage,
+  type SplitName,
+} from '../data/dataset.ts';
 import { loadDataset } from '../data/dataset-store.ts';
 import { readEditLog } from '../data/edits/edit-log.ts';
 import { pathOfImage } from '../data/image-reference.ts';
 import { openEngine } from '../engine/open-engine.ts';
 import { withFeatures } from '../features/with-features.ts';
-import { bootstrapTop1, type Interval } from '../training/bootstrap.ts';
+import { bootstrapTop1 } from '../training/bootstrap.ts';
 import { readCheckpointMetadata } from '../training/checkpoint.ts';
 import { Evaluator } from '../training/evaluate-network.ts';
 import { argMax, MetricsCollector, softmax } from '../training/metrics.ts';
 import { openRun } from '../training/open-run.ts';
 import { runFile } from '../training/run-folder.ts';
 import type { Workspace } from '../workspace/workspace.ts';
-import { classScores, macroAverages, type ClassScore, type MacroAverages } from './class-scores.ts';
+import { keepEvaluation, type Evaluation, type Outcomes } from './analysis/evaluation.ts';
+import { classScores, macroAverages } from './class-scores.ts';
 import { usualThreads } from './preferences.ts';
 import { checkRecordsPath, writeRecords } from './records-file.ts';
 
@@ -35,31 +44,10 @@ interface PredictedImage {
   correct: boolean;
 }
 
-/** Fractions 0 to 1; `confusion[i][j]` images of class i were taken for class j. */
-export interface Evaluation {
-  run: string;
-  split: SplitName;
-  images: number;
-  /** The epoch whose parameters these are: the best on val. */
-  epoch: number;
-  top1: number;
-  /** Of top-1. */
-  interval: Interval;
-  /** Mean recall of the classes. */
-  macro: number;
-  averages: MacroAverages;
-  loss: number;
-  ece: number;
-  perClass: ClassScore[];
-  confusion: number[][];
-  /** Absolute path of the predictions file, where one was asked for. */
-  predictions?: string;
-}
-
 /** Images in a batch of an evaluation. */
 const BATCH = 8;
 
-/** Evaluates a run's best parameters on a split of its dataset. @throws Failure */
+/** Evaluates a run's best parameters on a split of its dataset, and keeps what it found beside the run. @throws Failure */
 export async function evaluate(
   workspace: Workspace,
   { run: named, split, threads: asked, predictions }: EvaluateRequest,
@@ -82,7 +70,7 @@ export async function evaluate(
     );
   const kept = { cache: config.settings.cache, scales: config.scales, threads };
   const request = { backbone, source: dataset.source, lists: [images], maps: network.maps, ...kept };
-  const { collector, predicted } = await withFeatures(workspace, request, options, async ({ sets }) => {
+  const { collector, predicted, outcomes } = await withFeatures(workspace, request, options, async ({ sets }) => {
     const evaluator = await Evaluator.open(
       await openEngine('compiled', threads),
       { features: sets[0]!, labels: images.map(({ label }) => label) },
@@ -90,10 +78,12 @@ export async function evaluate(
     );
     const collector = new MetricsCollector(config.classes.length);
     const predicted: PredictedImage[] = [];
+    const outcomes: Outcomes = { predicted: [], confidence: [], own: [] };
     const add = (logits: Float32Array, first: number, count: number): void => {
       const some = images.slice(first, first + count);
       const labels = some.map(({ label }) => label);
       collector.add(logits, labels);
+      addOutcomes(outcomes, logits, labels);
       if (file !== undefined) predicted.push(...predictedImages(dataset, some, logits));
     };
     try {
@@ -101,13 +91,13 @@ export async function evaluate(
     } finally {
       await evaluator.close();
     }
-    return { collector, predicted };
+    return { collector, predicted, outcomes };
   });
   if (file !== undefined) await writeRecords(file, COLUMNS, predicted);
-  const { top1, macro, loss, ece, confusion } = collector.result();
+  const { top1, macro, loss, ece, reliability, confusion } = collector.result();
   const perClass = classScores(confusion, config.classes);
   const { epoch } = await readCheckpointMetadata(runFile(workspace, run, 'best'));
-  return {
+  const evaluation: Evaluation = {
     run,
     split: chosen,
     images: images.length,
@@ -118,11 +108,29 @@ export async function evaluate(
     averages: macroAverages(perClass),
     loss,
     ece,
+    reliability,
     perClass,
     confusion,
     ...(file === undefined ? {} : { predictions: file }),
   };
+  // Kept so that pages need not compute it again; where the disk has no room they have to.
+  await keepEvaluation(workspace, evaluation, outcomes, labelledHash(images)).catch(() => undefined);
+  return evaluation;
 }
+
+function addOutcomes({ predicted, confidence, own }: Outcomes, logits: Float32Array, labels: readonly number[]): void {
+  const classes = logits.length / labels.length;
+  labels.forEach((label, index) => {
+    const probabilities = softmax(logits.subarray(index * classes, (index + 1) * classes));
+    const best = argMax(probabilities);
+    predicted.push(best);
+    confidence.push(rounded(probabilities[best]!));
+    own.push(rounded(probabilities[label]!));
+  });
+}
+
+/** Six digits are enough to tell images apart, and a third of the room. */
+const rounded = (fraction: number): number => Math.round(fraction * 1e6) / 1e6;
 
 function imagesToEvaluate(
   dataset: Dataset,

@@ -1,9 +1,8 @@
-import { createHash } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import { Failure } from '../base/failure.ts';
 import type { TaskOptions } from '../base/progress.ts';
 import type { Backbone } from '../backbone/catalogue.ts';
-import { contentHash, type Dataset, type DatasetImage } from '../data/dataset.ts';
+import { labelledHash, type Dataset } from '../data/dataset.ts';
 import { readConfig, readResult, type RunConfig } from '../training/run-folder.ts';
 import { completeSettings, type Settings } from '../training/settings.ts';
 import { splitImages, type SplitImages } from '../training/split-images.ts';
@@ -54,11 +53,7 @@ export async function planRun(workspace: Workspace, request: TrainRequest, optio
 
 /** Of each split's contents and labels, in order. */
 export function hashesOf(splits: SplitImages): RunConfig['data'] {
-  const hash = (images: readonly DatasetImage[]) =>
-    createHash('sha256')
-      .update(`${contentHash(images)} ${images.map(({ label }) => label).join(' ')}`)
-      .digest('hex');
-  return { train: hash(splits.train), val: hash(splits.val), test: hash(splits.test) };
+  return { train: labelledHash(splits.train), val: labelledHash(splits.val), test: labelledHash(splits.test) };
 }
 
 /** @throws Failure `dataset-changed` or `backbone-changed` when a run would go on with other data than it began with. */

@@ -2,17 +2,26 @@
 import { rename, rm } from 'node:fs/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { Failure } from '../base/failure.ts';
+import { loadBackbone } from '../backbone/catalogue.ts';
+import type { SplitName } from '../data/dataset.ts';
+import { loadDataset } from '../data/dataset-store.ts';
 import { findRun } from '../training/find-run.ts';
 import { listRuns as listConfigs, readConfig, readMetrics, readResult, runFile } from '../training/run-folder.ts';
 import type { EpochMetrics, RunConfig, RunResult } from '../training/run-folder.ts';
 import type { Settings } from '../training/settings.ts';
+import { splitImages } from '../training/split-images.ts';
 import { temporaryName } from '../workspace/atomic.ts';
 import { takeLock } from '../workspace/lock.ts';
 import { sweepTemporaries } from '../workspace/sweep.ts';
 import type { Workspace } from '../workspace/workspace.ts';
+import { estimateLora, type LoraEstimate } from './analysis/lora-estimate.ts';
+import { readNote } from './run-note.ts';
 
 /** A run as `train` prints it; what an unfinished one does not know yet is null. */
-export type ListedRun =
+export type ListedRun = {
+  /** The user's own words about it, where there are any. */
+  note?: string;
+} & (
   | (RunResult & { state: 'done' })
   | (Pick<
       RunResult,
@@ -36,7 +45,8 @@ export type ListedRun =
       seconds: null;
       peakRssBytes: null;
       featureBytesPerImage: null;
-    });
+    })
+);
 
 /** A run of which a file cannot be read, and what its config says where that is whole. */
 export type DamagedRun = Partial<
@@ -52,10 +62,16 @@ export type DamagedRun = Partial<
 
 export interface ShownRun {
   run: string;
+  /** The user's own words about it; the empty string where there are none. */
+  note: string;
   config: RunConfig;
   /** Null while it is unfinished. */
   result: RunResult | null;
   epochs: EpochMetrics[];
+  /** Images that it trains on and looks at; null where its dataset is not as it was. */
+  images: Record<SplitName, number> | null;
+  /** What LoRA on the same ViT would hold in memory, at the run's batch; null where the backbone is gone. */
+  lora: LoraEstimate | null;
 }
 
 export interface Comparison {
@@ -107,7 +123,32 @@ export async function showRun(workspace: Workspace, named: string): Promise<Show
   const epochs = await readMetrics(metrics);
   if (result && epochs.length < result.epochs)
     throw new Failure('damaged-file', `"${metrics}" is cut short: put it back from a copy.`);
-  return { run, config, result, epochs };
+  const note = await readNote(workspace, run);
+  return {
+    run,
+    note,
+    config,
+    result,
+    epochs,
+    images: await imagesOf(workspace, config),
+    lora: await loraOf(workspace, config),
+  };
+}
+
+async function loraOf(workspace: Workspace, config: RunConfig): Promise<LoraEstimate | null> {
+  const { backbone, backboneSha256, settings, classes } = config;
+  const found = await loadBackbone(workspace, backbone).catch(() => undefined);
+  if (found?.sha256 !== backboneSha256) return null;
+  return estimateLora(found.structure, { batch: settings.batch, classes: classes.length });
+}
+
+async function imagesOf(workspace: Workspace, config: RunConfig): Promise<ShownRun['images']> {
+  try {
+    const splits = splitImages(await loadDataset(workspace, config.dataset), config.settings, config.noTest);
+    return { train: splits.train.length, val: splits.val.length, test: splits.test.length };
+  } catch {
+    return null;
+  }
 }
 
 /**
@@ -115,27 +156,43 @@ export async function showRun(workspace: Workspace, named: string): Promise<Show
  * @throws Failure `no-run`, `ambiguous-run`; `busy` for one that is being trained
  */
 export async function removeRuns(workspace: Workspace, names: readonly string[]): Promise<{ removed: string[] }> {
-  const removed = await distinctRuns(workspace, names);
-  await sweepTemporaries(workspace.runs);
-  const releases: (() => Promise<void>)[] = [];
-  try {
-    // Held while they go, so that no training begins in one of them; a trainer may outlive its command for a moment.
-    for (const run of removed)
-      for (const lock of ['lock', 'trainerLock'] as const) {
-        const release = await takeLock(runFile(workspace, run, lock));
-        if (!release) throw new Failure('busy', `Run ${run} is being trained: stop that first, then remove it.`);
-        releases.push(release);
-      }
-    for (const run of removed) {
+  const removed = await withIdleRuns(workspace, names, async (runs) => {
+    for (const run of runs) {
       // Gone at once: a removal that is cut off leaves no half of a run.
       const doomed = temporaryName(workspace.run(run));
       await rename(workspace.run(run), doomed);
       await rm(doomed, { recursive: true, force: true });
     }
+  });
+  return { removed };
+}
+
+/**
+ * Does something to runs while nobody trains them.
+ * @returns their ids
+ * @throws Failure `no-run`, `ambiguous-run`; `busy` for one that is being trained
+ */
+export async function withIdleRuns(
+  workspace: Workspace,
+  names: readonly string[],
+  task: (runs: readonly string[]) => Promise<void>,
+): Promise<string[]> {
+  const runs = await distinctRuns(workspace, names);
+  await sweepTemporaries(workspace.runs);
+  const releases: (() => Promise<void>)[] = [];
+  try {
+    // Held while they go, so that no training begins in one of them; a trainer may outlive its command for a moment.
+    for (const run of runs)
+      for (const lock of ['lock', 'trainerLock'] as const) {
+        const release = await takeLock(runFile(workspace, run, lock));
+        if (!release) throw new Failure('busy', `Run ${run} is being trained: stop that first, then remove it.`);
+        releases.push(release);
+      }
+    await task(runs);
   } finally {
     for (const release of releases) await release();
   }
-  return { removed };
+  return runs;
 }
 
 async function distinctRuns(workspace: Workspace, names: readonly string[]): Promise<string[]> {
@@ -176,7 +233,9 @@ export function differingSettings(runs: readonly ListedRun[]): string[] {
 async function describeRun(workspace: Workspace, config: RunConfig): Promise<ListedRun> {
   const { run, dataset, backbone, parameters, headParameters, engine, device, settings } = config;
   const result = await readResult(workspace, run);
-  if (result !== null) return { ...result, state: 'done' };
+  const note = await readNote(workspace, run);
+  const noted = note === '' ? {} : { note };
+  if (result !== null) return { ...result, ...noted, state: 'done' };
   const epochs = await readMetrics(runFile(workspace, run, 'metrics'));
   const best = bestEpoch(epochs);
   return {
@@ -197,6 +256,7 @@ async function describeRun(workspace: Workspace, config: RunConfig): Promise<Lis
     engine,
     device,
     settings,
+    ...noted,
     state: 'unfinished',
   };
 }

@@ -25,6 +25,7 @@ import type { Workspace } from '../workspace/workspace.ts';
 import { forecastPlan, type Forecast } from './forecast.ts';
 import { finished, planRun } from './plan-run.ts';
 import { configOf, jobOf, stepOf } from './run-job.ts';
+import { RunLog } from './run-log.ts';
 import type { TrainRequest } from './train-request.ts';
 
 export interface TrainOptions extends TaskOptions {
@@ -45,6 +46,31 @@ export async function train(
   workspace: Workspace,
   request: TrainRequest,
   options: TrainOptions = {},
+): Promise<RunResult> {
+  const log = new RunLog(workspace);
+  const onRemark = (sentence: string): void => {
+    log.say('remark', sentence);
+    options.onRemark?.(sentence);
+  };
+  try {
+    const result = await trainLogged(workspace, request, { ...options, onRemark }, log);
+    log.say('phase', `Done: the best of ${result.epochs} epochs is ${result.bestEpoch}.`);
+    return result;
+  } catch (error) {
+    if (error instanceof Failure) log.say('error', error.message);
+    else
+      log.say('phase', options.signal?.aborted ? 'Stopped; it can be resumed.' : 'Ended by an error of the program.');
+    throw error;
+  } finally {
+    await log.written();
+  }
+}
+
+async function trainLogged(
+  workspace: Workspace,
+  request: TrainRequest,
+  options: TrainOptions,
+  log: RunLog,
 ): Promise<RunResult> {
   let started = performance.now();
   const plan = await planRun(workspace, request, options);
@@ -69,11 +95,16 @@ export async function train(
     // The run's own file has what was spent before.
     if (begun) started = performance.now() - seconds * 1000;
     const { old } = going;
+    if (seconds > 0) log.say('phase', `Features extracted in ${seconds.toFixed(1)} s.`);
     const extractionPeak = seconds > 0 ? peakRssBytes() : null;
     const step = await stepOf(workspace, request, going, frozen, options);
     const run = old?.run ?? (await claimRunId(workspace, settings.method, dataset.name));
     const config = await configOf(workspace, run, request, going, network, sets[0]!, step);
     begun = config;
+    log.begin(run);
+    const { stepForm, microBatch, engine, device } = config;
+    const how = `${engine} on ${device}, ${threads} threads, ${stepForm} step, micro-batch ${microBatch}`;
+    log.say('phase', old ? `Resumed (${how}).` : `Training starts (${how}).`);
     options.signal?.throwIfAborted();
     const before = await readTimeSpent(workspace, config.run);
     const spent = (): TimeSpent => ({

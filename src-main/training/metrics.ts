@@ -1,3 +1,15 @@
+import { z } from 'zod';
+
+/** Images whose confidence lies in one bin of a reliability diagram; both fractions are 0 where there are none. */
+export const reliabilityBinSchema = z.object({
+  images: z.int(),
+  /** Mean confidence of the images. */
+  confidence: z.number(),
+  /** Share of them that were right. */
+  accuracy: z.number(),
+});
+export type ReliabilityBin = z.infer<typeof reliabilityBinSchema>;
+
 /** What a classifier got right on a list of images. Fractions 0 to 1. */
 export interface Metrics {
   /** Share of images whose most probable class is theirs. */
@@ -8,6 +20,8 @@ export interface Metrics {
   loss: number;
   /** Expected calibration error (Guo et al., arXiv 1706.04599), 15 bins of equal width. */
   ece: number;
+  /** Those bins, from confidence 0 to 1. */
+  reliability: ReliabilityBin[];
   /** [true class][predicted class], counts. */
   confusion: number[][];
 }
@@ -55,6 +69,11 @@ export class MetricsCollector {
       macro: recalls.reduce((sum, recall) => sum + recall, 0) / recalls.length,
       loss: this.loss / this.images,
       ece: this.bins.reduce((sum, bin) => sum + Math.abs(bin.correct - bin.confidence), 0) / this.images,
+      reliability: this.bins.map(({ count: images, correct, confidence }) => ({
+        images,
+        confidence: images > 0 ? confidence / images : 0,
+        accuracy: images > 0 ? correct / images : 0,
+      })),
       confusion: this.confusion,
     };
   }

@@ -78,6 +78,7 @@ async function attentionBy(engine: Engine, network: Network): Promise<{ found: B
   const feeds: Buffers = { parameters: vector };
   const size = tokens * width;
   network.maps.forEach((_, i) => (feeds[`map_${i}`] = floatsToHalves(randomFloats(batch * size, 10 + i))));
+  if (network.usesBase) feeds.base = randomFloats(batch * width, 4);
   const executable = await engine.compile(program);
   const found = await executable.run(feeds);
   await executable.dispose();
@@ -107,7 +108,7 @@ async function attentionBy(engine: Engine, network: Network): Promise<{ found: B
 
 const networks: Record<string, Network> = {
   'LAST, two blocks, CLS': last({
-    ...{ layout, norm, classes, blocks: 2, group: 1, depth: 2, rank, pool: 'cls', form: 'low-rank' },
+    ...{ layout, norm, classes, blocks: 2, group: 1, depth: 2, rank, pool: 'cls', form: 'plain' },
   }),
   'MIET, patch mean': miet({ layout, classes, upto: 2, depth: 2, rank, pool: 'mean', form: 'plain' }),
 };
