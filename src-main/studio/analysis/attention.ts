@@ -1,5 +1,4 @@
 /** What a run's side network looks at in one picture. */
-import { availableParallelism } from 'node:os';
 import { Failure } from '../../base/failure.ts';
 import { mapName } from '../../backbone/surgery.ts';
 import type { Decoder } from '../../data/decode/decoder.ts';
@@ -63,7 +62,7 @@ export class AttentionViewer {
   }
 
   /** @throws Failure `no-modules` for a linear probe, and those of `FrozenVit.open` */
-  static async open(run: OpenedRun, threads = availableParallelism()): Promise<AttentionViewer> {
+  static async open(run: OpenedRun, threads: number): Promise<AttentionViewer> {
     if (!run.network.attention)
       throw new Failure(
         'no-modules',

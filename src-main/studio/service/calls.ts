@@ -8,12 +8,17 @@ import { splitNames, type DatasetSummary } from '../../data/dataset.ts';
 import type { DamagedBackbone } from '../../backbone/catalogue.ts';
 import { preprocessingChoiceSchema } from '../../backbone/preprocessing.ts';
 import type { DescribedBackbone } from '../backbones.ts';
+import type { PictureAttention } from '../analysis/attention.ts';
+import type { PredictedPage } from '../analysis/predicted-images.ts';
+import type { ShownEvaluation } from '../analysis/run-analysis.ts';
 import type { Diagnosis, Machine } from '../doctor.ts';
 import type { CachedFeatures, ClearedFeatures } from '../features.ts';
 import type { Forecast } from '../forecast.ts';
+import type { ListedExport } from '../export.ts';
 import type { ImagePage } from '../image-pages.ts';
 import type { BugReport } from '../logs.ts';
 import { preferencesSchema, type Preferences } from '../preferences.ts';
+import type { LogEntry } from '../run-log.ts';
 import type { Comparison, DamagedRun, ListedRun, ShownRun } from '../runs.ts';
 import type { FolderListing } from '../folders.ts';
 import type { TriedPicture } from '../try-out.ts';
@@ -100,6 +105,28 @@ export const calls = {
   'runs.compare': call(z.object({ runs: z.array(z.string()).min(2) })).gives<Comparison>(),
   /** Classifies one picture at once; the run is kept ready for the next one. */
   'runs.predict': call(ofRun.extend({ name: z.string().min(1), bytes: pictureBytes })).gives<TriedPicture>(),
+  'runs.log': call(ofRun).gives<LogEntry[]>(),
+  /** Keeps a line of the user's own; the empty one takes it away. */
+  'runs.note': call(ofRun.extend({ note: z.string().max(500) })).gives<null>(),
+  /** Puts runs into the trash. */
+  'runs.remove': call(z.object({ runs: z.array(z.string().min(1)).min(1) })).gives<{ removed: string[] }>(),
+  /** Takes them out again. */
+  'runs.restore': call(z.object({ runs: z.array(z.string().min(1)).min(1) })).gives<{ restored: string[] }>(),
+  /** What an evaluation has found and is kept; of test, else val, where no split is named. */
+  'runs.evaluation': call(ofRun.extend({ split: z.enum(splitNames).optional() })).gives<ShownEvaluation | null>(),
+  'runs.predicted': call(
+    ofRun.extend({
+      split: z.enum(splitNames),
+      label: z.int().min(0).optional(),
+      predicted: z.int().min(0).optional(),
+      mistakes: z.boolean().optional(),
+      offset: z.int().min(0).default(0),
+      limit: z.int().min(1).max(1000).default(60),
+    }),
+  ).gives<PredictedPage>(),
+  /** `image` is its place in the run's dataset. */
+  'runs.attention': call(ofRun.extend({ image: z.int().min(0) })).gives<PictureAttention>(),
+  'runs.exports': call(ofRun).gives<ListedExport[]>(),
   'runs.evaluate': call(ofRun.extend({ split: z.enum(splitNames).optional() })).gives<Job>(),
   'runs.export': call(
     ofRun.extend({

@@ -3,11 +3,16 @@ import * as datasets from '../datasets.ts';
 import { describeMachine, diagnose } from '../doctor.ts';
 import { clearFeatures, listFeatures } from '../features.ts';
 import { forecastTraining } from '../forecast.ts';
+import { listExports } from '../export.ts';
 import { listFolder } from '../folders.ts';
 import { imagePage } from '../image-pages.ts';
 import type { LoadedDatasets } from '../loaded-datasets.ts';
 import { bugReport } from '../logs.ts';
 import { readPreferences, writePreferences } from '../preferences.ts';
+import type { RunAnalysis } from '../analysis/run-analysis.ts';
+import { readRunLog } from '../run-log.ts';
+import { writeNote } from '../run-note.ts';
+import { restoreRuns, trashRuns } from '../run-trash.ts';
 import * as runs from '../runs.ts';
 import type { TryOut } from '../try-out.ts';
 import { checkChoice } from '../../training/settings.ts';
@@ -26,6 +31,7 @@ export function handlersOf(
   jobs: Jobs,
   loaded: LoadedDatasets,
   tryOut: TryOut,
+  analysis: RunAnalysis,
   tell: (event: StudioEvent) => void,
 ): Handlers {
   const changed = (what: 'datasets' | 'backbones' | 'runs') => tell({ type: 'changed', what });
@@ -65,6 +71,26 @@ export function handlersOf(
     'runs.show': ({ run }) => runs.showRun(workspace, run),
     'runs.compare': (request) => runs.compareRuns(workspace, request.runs),
     'runs.predict': ({ run, name, bytes }) => tryOut.classify(run, { name, bytes }),
+    'runs.log': ({ run }) => readRunLog(workspace, run),
+    'runs.note': async ({ run, note }) => {
+      await writeNote(workspace, run, note);
+      changed('runs');
+      return null;
+    },
+    'runs.remove': async (request) => {
+      const answer = await trashRuns(workspace, request.runs);
+      changed('runs');
+      return answer;
+    },
+    'runs.restore': async (request) => {
+      const answer = await restoreRuns(workspace, request.runs);
+      changed('runs');
+      return answer;
+    },
+    'runs.evaluation': ({ run, split }) => analysis.evaluation(run, split),
+    'runs.predicted': ({ run, ...query }) => analysis.predicted(run, query),
+    'runs.attention': ({ run, image }) => analysis.attention(run, image),
+    'runs.exports': ({ run }) => listExports(workspace, run),
     'runs.evaluate': async (request) => jobs.add('evaluate', request.run, request),
     'runs.export': async (request) => jobs.add('export', request.run, request),
 

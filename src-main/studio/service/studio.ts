@@ -11,6 +11,10 @@ import type { StudioError, StudioEvent } from './events.ts';
 import { handlersOf, type Handlers } from './handlers.ts';
 import { LoadedDatasets } from '../loaded-datasets.ts';
 import { Pictures } from '../pictures.ts';
+import { RunAnalysis } from '../analysis/run-analysis.ts';
+import { exportedFile } from '../export.ts';
+import type { Closable } from '../kept-open.ts';
+import { emptyTrash } from '../run-trash.ts';
 import { TryOut } from '../try-out.ts';
 import { Jobs } from './jobs.ts';
 import { performerOf } from './perform.ts';
@@ -21,7 +25,8 @@ export class Studio {
     private readonly listeners: Set<Listener>,
     private readonly jobs: Jobs,
     private readonly pictures: Pictures,
-    private readonly tryOut: TryOut,
+    /** What else is closed with the studio. */
+    private readonly kept: readonly Closable[],
     private readonly handlers: Handlers,
     private readonly release: () => Promise<void>,
   ) {}
@@ -49,8 +54,11 @@ export class Studio {
     );
     const datasets = new LoadedDatasets(workspace);
     const tryOut = new TryOut(workspace);
-    const handlers = handlersOf(workspace, jobs, datasets, tryOut, tell);
-    return new Studio(workspace, listeners, jobs, new Pictures(datasets), tryOut, handlers, release);
+    const analysis = new RunAnalysis(workspace, (name) => datasets.get(name));
+    const handlers = handlersOf(workspace, jobs, datasets, tryOut, analysis, tell);
+    // What is in the way of tidying up is no reason not to open.
+    await emptyTrash(workspace).catch(() => undefined);
+    return new Studio(workspace, listeners, jobs, new Pictures(datasets), [tryOut, analysis], handlers, release);
   }
 
   /** Answers one call, whatever was sent: nothing is thrown, and an error is one sentence. */
@@ -68,6 +76,11 @@ export class Studio {
     return this.pictures.thumbnail(dataset, index, longest).catch(() => undefined);
   }
 
+  /** Path of one file of an export of a run, by its exact name; undefined for whatever else is asked. */
+  exportedFile(run: string, exported: string, name: string): Promise<string | undefined> {
+    return exportedFile(this.workspace, run, exported, name).catch(() => undefined);
+  }
+
   /** @returns how to stop listening */
   subscribe(listener: Listener): () => void {
     this.listeners.add(listener);
@@ -78,7 +91,7 @@ export class Studio {
   async close(): Promise<void> {
     await this.jobs.close();
     await this.pictures.close();
-    await this.tryOut.close();
+    for (const each of this.kept) await each.close();
     await this.release();
   }
 
