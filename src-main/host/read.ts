@@ -28,7 +28,8 @@ async function readPicture(studio: Studio, encoded: string, index: number): Prom
   return { status: 200, headers: { 'content-type': 'image/jpeg', 'cache-control': 'private, max-age=60' }, body };
 }
 
-function decoded(text: string): string | undefined {
+/** A part of an address as it was meant; undefined where it is none. */
+export function decoded(text: string): string | undefined {
   try {
     return decodeURIComponent(text);
   } catch {

@@ -3,6 +3,7 @@ import { MOST_PICTURE_BYTES } from '../studio/service/calls.ts';
 import type { Studio } from '../studio/service/studio.ts';
 import { cookieName, foreign, isEqual, NO_TOKEN, unknown, type Access } from './access.ts';
 import type { Pages } from './pages.ts';
+import { readExported, type StreamedAnswer } from './exported.ts';
 import { read, words, type Answer } from './read.ts';
 
 /** The largest body of a call: settings and names are small. */
@@ -16,7 +17,7 @@ export class Routes {
     private readonly access: Access,
   ) {}
 
-  async answer(request: IncomingMessage): Promise<Answer> {
+  async answer(request: IncomingMessage): Promise<Answer | StreamedAnswer> {
     const { port } = this.access;
     const { pathname, searchParams } = new URL(request.url ?? '/', `http://127.0.0.1:${port}`);
     const key = request.method === 'GET' && pathname === '/' ? searchParams.get('token') : null;
@@ -26,7 +27,7 @@ export class Routes {
     if (request.method === 'POST' && pathname.startsWith('/call/'))
       return this.call(pathname.slice('/call/'.length), request, searchParams.get('request'));
     if (request.method !== 'GET') return words(405, 'This address can only be read.');
-    return read(this.studio, this.pages, pathname);
+    return (await readExported(this.studio, pathname)) ?? read(this.studio, this.pages, pathname);
   }
 
   /** Takes the token out of the address bar and history, into a cookie that scripts cannot read. */

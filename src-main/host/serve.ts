@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { pipeline, Readable } from 'node:stream';
 import { WebSocketServer, type WebSocket } from 'ws';
 import { Failure } from '../base/failure.ts';
 import type { Studio } from '../studio/service/studio.ts';
@@ -36,7 +37,11 @@ export async function startHost({ studio, pages, port: wanted }: HostOptions): P
   const routes = new Routes(studio, pages, access);
   server.on('request', (request, response) => {
     void routes.answer(request).then(
-      ({ status, headers, body }) => response.writeHead(status, { ...SECURITY_HEADERS, ...headers }).end(body),
+      ({ status, headers, body }) => {
+        response.writeHead(status, { ...SECURITY_HEADERS, ...headers });
+        if (body instanceof Readable) pipeline(body, response, () => undefined);
+        else response.end(body);
+      },
       () => response.destroy(),
     );
   });

@@ -20,7 +20,7 @@ const keptSchema = z.object({
   /** Absolute path of the folder. */
   folder: z.string(),
   half: z.boolean(),
-  files: z.array(z.object({ name: z.string(), bytes: z.number() })),
+  files: z.array(z.object({ name: z.string().regex(/^[\w.-]+$/), bytes: z.number() })),
   parity: z.object({ images: z.int(), maxAbsLogit: z.number(), bound: z.number(), top1Changes: z.int() }),
 });
 type KeptExport = z.infer<typeof keptSchema>;

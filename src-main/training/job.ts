@@ -42,7 +42,10 @@ export const paceSchema = z.object({
   imagesPerSecond: z.number(),
   /** Of the process that trains. */
   rssBytes: z.number(),
+  /** Of it, in use by JavaScript. */
   heapBytes: z.number(),
+  /** Of it, not JavaScript's: onnxruntime and its buffers. */
+  nativeBytes: z.number(),
 });
 export type Pace = z.infer<typeof paceSchema>;
 

@@ -50,8 +50,9 @@ async function train(job: Parameters<typeof trainNetwork>[1]): Promise<void> {
             if (at - reported.at < REPORT_EVERY_MS && done < total) return;
             const imagesPerSecond = (1000 * (done - reported.done)) / Math.max(at - reported.at, 1);
             reported = { at, done };
-            const { rss: rssBytes, heapUsed: heapBytes } = process.memoryUsage();
-            tell({ kind: 'progress', pace: { done, total, imagesPerSecond, rssBytes, heapBytes } });
+            const { rss: rssBytes, heapUsed: heapBytes, heapTotal } = process.memoryUsage();
+            const nativeBytes = Math.max(0, rssBytes - heapTotal);
+            tell({ kind: 'progress', pace: { done, total, imagesPerSecond, rssBytes, heapBytes, nativeBytes } });
           },
         }),
       { signal: stop.signal },

@@ -96,6 +96,9 @@ describe('the host', () => {
     '/picture/..%2f..%2fetc/0',
     '/picture/%2e%2e/0',
     '/picture/x/..%2f0',
+    '/exported/..%2f..%2fetc/000000000000/passwd',
+    '/exported/x/000000000000/..%2f..%2f..%2fpackage.json',
+    '/exported/x/../../package.json',
   ])('has nothing at %s', async (path) => {
     const answer = await ask(path, key());
     expect([400, 404]).toContain(answer.status);

@@ -33,7 +33,12 @@ export const studioEventSchema = z.discriminatedUnion('type', [
   z.object({ type: z.literal('job'), job: jobSchema }),
   z.object({ type: z.literal('job-gone'), id: z.string() }),
   z.object({ type: z.literal('epoch'), run: z.string(), metrics: epochSchema, epochs: z.int() }),
-  paceSchema.extend({ type: z.literal('pace'), run: z.string() }),
+  paceSchema.extend({
+    type: z.literal('pace'),
+    run: z.string(),
+    /** Resident memory of the studio's own process, which holds the ViT. */
+    vitRssBytes: z.number(),
+  }),
   /** What a user should know of a job, though it goes on. */
   z.object({ type: z.literal('remark'), sentence: z.string() }),
   z.object({ type: z.literal('changed'), what: z.enum(['datasets', 'backbones', 'runs']) }),

@@ -67,7 +67,8 @@ async function trainJob(
       if (training !== null) tell({ type: 'epoch', run: training, metrics, epochs });
     },
     onPace: (pace) => {
-      if (training !== null) tell({ type: 'pace', run: training, ...pace });
+      if (training === null) return;
+      tell({ type: 'pace', run: training, ...pace, vitRssBytes: process.memoryUsage.rss() });
     },
   });
   tell({ type: 'changed', what: 'runs' });

@@ -150,6 +150,59 @@ describe.each(Object.keys(transports))('the studio over %s', (name) => {
     });
   });
 
+  it('tells of a run what it was, what it took for what, where it looks, and takes it away and back', async () => {
+    const { client } = opened;
+    const { run } = (await client.call('runs.list', {}))[0]!;
+    const log = await client.call('runs.log', { run });
+    expect(log.map(({ kind }) => kind)).not.toContain('error');
+    expect(log.at(-1)!.sentence).toMatch(/^Done: the best of 2 epochs is [12]\.$/);
+    const shown = await client.call('runs.show', { run });
+    expect(shown.images).toEqual({ train: 160, val: 48, test: 64 });
+    expect(shown.lora!.total).toBeGreaterThan(shown.lora!.activations);
+
+    const { evaluation, current, pictures } = (await client.call('runs.evaluation', { run }))!;
+    expect({ split: evaluation.split, current, pictures }).toEqual({ split: 'test', current: true, pictures: true });
+    expect(await client.call('runs.evaluation', { run, split: 'val' })).toBeNull();
+    // Every cell of the matrix has as many pictures as it says, of its class, in the split.
+    const listed = await client.call('datasets.images', { name: 'hearts', split: 'test', limit: 1000 });
+    const labels = new Map(listed.images.map(({ index, label }) => [index, label]));
+    const [label, row] = [...evaluation.confusion.entries()].find(([i, cells]) =>
+      cells.some((n, j) => n > 0 && i !== j),
+    )!;
+    const taken = row.findIndex((cell, j) => cell > 0 && j !== label);
+    const cell = await client.call('runs.predicted', { run, split: 'test', label, predicted: taken });
+    expect(cell.total).toBe(row[taken]);
+    expect(cell.images.every((image) => labels.get(image.index) === label && image.own < image.confidence)).toBe(true);
+    const mistakes = await client.call('runs.predicted', { run, split: 'test', mistakes: true, limit: 1000 });
+    expect(mistakes.total).toBe(Math.round((1 - evaluation.top1) * 64));
+    expect(mistakes.images).toEqual(mistakes.images.toSorted((a, b) => b.confidence - a.confidence));
+    await expect(client.call('runs.predicted', { run, split: 'train' })).rejects.toMatchObject({
+      code: 'not-evaluated',
+    });
+
+    const [worst] = mistakes.images;
+    const attention = await client.call('runs.attention', { run, image: worst!.index });
+    expect(attention.modules.map(({ map }) => map)).toEqual(['P1_1', 'P1_2', 'P1_3', 'P1_4']);
+    for (const { prefix, patches } of [...attention.modules, attention.rollout]) {
+      expect(patches).toHaveLength(attention.grid.rows * attention.grid.columns);
+      expect(patches.reduce((sum, share) => sum + share, prefix)).toBeCloseTo(1, 4);
+    }
+    expect(attention.probabilities[worst!.predicted]).toBeCloseTo(worst!.confidence, 2);
+    expect(Buffer.from(attention.picture.png, 'base64').toString('latin1', 1, 4)).toBe('PNG');
+
+    const [kept] = await client.call('runs.exports', { run });
+    expect(kept!.files.map((file) => file.name)).toContain('adaptor.onnx');
+    expect(kept!.card).toContain('## adaptor.onnx');
+
+    await client.call('runs.note', { run, note: '  the first\n one ' });
+    expect(await client.call('runs.list', {})).toMatchObject([{ run, note: 'the first one' }]);
+    await client.call('runs.remove', { runs: [run] });
+    expect(await client.call('runs.list', {})).toEqual([]);
+    await client.call('runs.restore', { runs: [run] });
+    expect(await client.call('runs.list', {})).toMatchObject([{ run, note: 'the first one', state: 'done' }]);
+    await expect(client.call('runs.restore', { runs: [run] })).rejects.toMatchObject({ code: 'no-run' });
+  });
+
   it('says why a job failed, in a sentence', async () => {
     const file = join(stage.folder, 'no.onnx');
     await writeFile(file, 'no model');
