@@ -8,21 +8,21 @@ export interface Answer {
   body: Uint8Array | string;
 }
 
-/** Longest side of a thumbnail in pixels: sharp on screens of twice the density. */
-const THUMBNAIL = 216;
+/** Longest sides in pixels, by what a picture is for: a place in a grid, sharp on screens of twice the density, or a look at it. */
+const SIDES = { small: 216, large: 1024 };
 
 /** A picture of a dataset, or a file of the window; addresses are looked up and never joined to a path. */
 export async function read(studio: Studio, pages: Pages, pathname: string): Promise<Answer> {
-  const picture = /^\/picture\/([^/]+)\/(\d{1,9})$/.exec(pathname);
-  if (picture) return readPicture(studio, picture[1]!, Number(picture[2]));
+  const picture = /^\/picture\/([^/]+)\/(\d{1,9})(\/large)?$/.exec(pathname);
+  if (picture) return readPicture(studio, picture[1]!, Number(picture[2]), SIDES[picture[3] ? 'large' : 'small']);
   const page = pages.get(pathname === '/' ? '/index.html' : pathname);
   return page ? { status: 200, ...page } : words(404, 'There is nothing at this address.');
 }
 
 /** @param encoded name of the dataset, as it stands in the address */
-async function readPicture(studio: Studio, encoded: string, index: number): Promise<Answer> {
+async function readPicture(studio: Studio, encoded: string, index: number, longest: number): Promise<Answer> {
   const dataset = decoded(encoded);
-  const body = dataset === undefined ? undefined : await studio.thumbnail(dataset, index, THUMBNAIL);
+  const body = dataset === undefined ? undefined : await studio.thumbnail(dataset, index, longest);
   if (!body) return words(404, 'There is no such picture.');
   // The same place may hold another picture once the dataset has been imported again.
   return { status: 200, headers: { 'content-type': 'image/jpeg', 'cache-control': 'private, max-age=60' }, body };

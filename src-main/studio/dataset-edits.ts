@@ -4,7 +4,7 @@ import { Failure } from '../base/failure.ts';
 import { datasetSummary, type Dataset, type DatasetSummary } from '../data/dataset.ts';
 import { loadDataset } from '../data/dataset-store.ts';
 import * as edits from '../data/edits/edit-dataset.ts';
-import type { Edit } from '../data/edits/edit.ts';
+import type { Edit, EditWish } from '../data/edits/edit.ts';
 import type { Workspace } from '../workspace/workspace.ts';
 
 /** An edit as it is listed: of many images how many, and one of them. */
@@ -49,10 +49,10 @@ export function editInWords(edit: EditSummary): string {
   }
 }
 
-export type { EditWish } from '../data/edits/edit-dataset.ts';
+export type { EditWish };
 
 /** Adds an edit. @throws Failure `no-dataset`, `edit` */
-export async function editDataset(workspace: Workspace, name: string, wish: edits.EditWish): Promise<EditedDataset> {
+export async function editDataset(workspace: Workspace, name: string, wish: EditWish): Promise<EditedDataset> {
   return described(await edits.addEdit(workspace, name, wish));
 }
 

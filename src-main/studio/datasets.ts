@@ -60,7 +60,10 @@ export interface ShownDataset extends DatasetSummary {
 
 /** A dataset with where it lies and how it is laid out. @throws Failure `no-dataset` */
 export async function showDataset(workspace: Workspace, name: string): Promise<ShownDataset> {
-  const dataset = await store.loadDataset(workspace, name);
+  return shownOf(await store.loadDataset(workspace, name));
+}
+
+export function shownOf(dataset: Dataset): ShownDataset {
   const { format, source, copyOf } = dataset;
   const copy = copyOf === undefined ? {} : { copy: source };
   return { ...datasetSummary(dataset), source: pathOf(dataset), format, ...copy };

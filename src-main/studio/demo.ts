@@ -1,13 +1,12 @@
 /** The whole of the studio in one go: sample images, a small ViT, three methods, an export that is checked. */
 import { join } from 'node:path';
-import { exists } from '../base/exists.ts';
 import { aboutEmbedded, EMBEDDED_BACKBONE, readEmbedded } from '../backbone/embedded.ts';
-import { writeOrientationSet } from '../data/sample/orientation.ts';
 import type { ExportResult } from '../export/export-run.ts';
 import { exportRun } from '../export/export-run.ts';
 import type { RunResult } from '../training/run-folder.ts';
 import type { Method, SettingsChoice } from '../training/settings.ts';
 import type { Workspace } from '../workspace/workspace.ts';
+import { sampleImages } from './sample.ts';
 import { train } from './train.ts';
 import type { TrainOptions } from './train.ts';
 
@@ -38,7 +37,7 @@ const SETTINGS: Record<Method, SettingsChoice> = {
 
 /** Trains LAST, MIET and linear on generated images, and exports LAST. Generated files are kept for the next time. */
 export async function runDemo(workspace: Workspace, { onStep, ...options }: DemoListener = {}): Promise<Demo> {
-  const dataset = await sampleImages(join(workspace.root, 'samples'), options);
+  const dataset = await sampleImages(workspace, options);
   const backbone = EMBEDDED_BACKBONE;
   const about = aboutEmbedded(await readEmbedded());
   onStep?.(`The backbone is ${backbone}, a small ViT, ${about ?? 'of unknown origin'}.`);
@@ -53,12 +52,4 @@ export async function runDemo(workspace: Workspace, { onStep, ...options }: Demo
   onStep?.(`Exporting ${run} and comparing it with the predictions made here.`);
   const out = join(workspace.root, 'exports', run);
   return { runs, export: await exportRun(workspace, { run, out }, options) };
-}
-
-/** The folder of the orientation sample set, written where it is missing. */
-async function sampleImages(samples: string, options: TrainOptions): Promise<string> {
-  const folder = join(samples, 'orientation');
-  // The list that is written last.
-  if (!(await exists(join(folder, 'train800.txt')))) await writeOrientationSet(folder, {}, options);
-  return folder;
 }

@@ -34,6 +34,7 @@ export const jobs = {
   title: 'Running and waiting',
   kinds: {
     import: 'Importing',
+    sample: 'Opening the sample',
     backbone: 'Adding backbone',
     train: 'Training',
     evaluate: 'Evaluating',

@@ -5,12 +5,8 @@ import type { Workspace } from '../../workspace/workspace.ts';
 import { classOf, type Dataset } from '../dataset.ts';
 import { entriesLock, loadDataset, loadImported } from '../dataset-store.ts';
 import { applyEdits, nameImages, type EditEffect } from './apply-edits.ts';
-import { editSchema, type Edit } from './edit.ts';
+import { editSchema, type Edit, type EditWish } from './edit.ts';
 import { appendToEditLog, historyOf, readEditLog, type DatedEdit } from './edit-log.ts';
-
-/** An edit as it is asked for: images by their places in the dataset. */
-export type EditWish = WithPlaces<Edit>;
-type WithPlaces<T> = T extends { images: unknown } ? Omit<T, 'images'> & { images: number[] } : T;
 
 export interface Edited {
   dataset: Dataset;

@@ -17,22 +17,30 @@ export type EditedImage = z.infer<typeof editedImageSchema>;
 /** Characters of a hash that an edit keeps: enough to tell the pictures of one dataset apart. */
 export const HASH_LENGTH = 16;
 
-const images = z.array(editedImageSchema).min(1);
 const className = z.string().min(1);
 /** Of all images of a class that are dealt, the part that goes to a split. */
 const share = z.number().min(0).max(0.9);
 
-export const editSchema = z.discriminatedUnion('kind', [
-  z.object({ kind: z.literal('rename-class'), class: className, to: className }),
-  /** Their images become those of `into`, which may be one of them, another class or a new one. */
-  z.object({ kind: z.literal('merge-classes'), classes: z.array(className).min(1), into: className }),
-  /** A class that does not exist yet comes into being. */
-  z.object({ kind: z.literal('move-to-class'), images, class: className }),
-  z.object({ kind: z.literal('move-to-split'), images, split: z.enum(splitNames) }),
-  z.object({ kind: z.literal('exclude'), images }),
-  z.object({ kind: z.literal('include'), images }),
-  /** Deals the images anew, class by class; test images stay where they are when `test` is null. */
-  z.object({ kind: z.literal('split'), val: share, test: share.nullable(), seed: z.int() }),
-]);
+/** @param image how images are named */
+function editOf<Image extends z.ZodType>(image: Image) {
+  const images = z.array(image).min(1);
+  return z.discriminatedUnion('kind', [
+    z.object({ kind: z.literal('rename-class'), class: className, to: className }),
+    /** Their images become those of `into`, which may be one of them, another class or a new one. */
+    z.object({ kind: z.literal('merge-classes'), classes: z.array(className).min(1), into: className }),
+    /** A class that does not exist yet comes into being. */
+    z.object({ kind: z.literal('move-to-class'), images, class: className }),
+    z.object({ kind: z.literal('move-to-split'), images, split: z.enum(splitNames) }),
+    z.object({ kind: z.literal('exclude'), images }),
+    z.object({ kind: z.literal('include'), images }),
+    /** Deals the images anew, class by class; test images stay where they are when `test` is null. */
+    z.object({ kind: z.literal('split'), val: share, test: share.nullable(), seed: z.int() }),
+  ]);
+}
+
+export const editSchema = editOf(editedImageSchema);
 export type Edit = z.infer<typeof editSchema>;
-export type EditKind = Edit['kind'];
+
+/** An edit as it is asked for: images by their places in the dataset. */
+export const editWishSchema = editOf(z.int().nonnegative());
+export type EditWish = z.infer<typeof editWishSchema>;

@@ -4,13 +4,16 @@
  */
 import { z } from 'zod';
 import { METHODS, settingsChoiceSchema, type CheckedChoice } from '../../training/settings.ts';
-import { splitNames, type DatasetSummary } from '../../data/dataset.ts';
+import { datasetFormatSchema, splitNames, type DatasetSummary } from '../../data/dataset.ts';
+import { editWishSchema } from '../../data/edits/edit.ts';
 import type { DamagedBackbone } from '../../backbone/catalogue.ts';
 import { preprocessingChoiceSchema } from '../../backbone/preprocessing.ts';
 import type { DescribedBackbone } from '../backbones.ts';
 import type { PictureAttention } from '../analysis/attention.ts';
 import type { PredictedPage } from '../analysis/predicted-images.ts';
 import type { ShownEvaluation } from '../analysis/run-analysis.ts';
+import type { EditedDataset, ListedEdit } from '../dataset-edits.ts';
+import type { DatasetView, ImageDetails } from '../dataset-view.ts';
 import type { Diagnosis, Machine } from '../doctor.ts';
 import type { CachedFeatures, ClearedFeatures } from '../features.ts';
 import type { Forecast } from '../forecast.ts';
@@ -47,6 +50,18 @@ const pictureBytes = z.instanceof(Uint8Array).refine(({ length }) => length <= M
   error: 'a picture larger than 64 MB',
 });
 
+const imageFilter = named.extend({
+  split: z.enum(splitNames).optional(),
+  /** Index of a class. */
+  label: z.int().min(0).optional(),
+  /** Part of the path, whatever the case. */
+  search: z.string().optional(),
+  /** A kind of problem. */
+  problem: z.string().optional(),
+  /** Only excluded ones; else only the others. */
+  excluded: z.boolean().optional(),
+});
+
 /** What `train.start` takes: names in the workspace, and settings, those left out being the defaults. */
 export const trainStartSchema = z.object({
   dataset: z.string().min(1),
@@ -72,19 +87,34 @@ export const calls = {
   'folders.list': call(z.object({ path: z.string().optional() })).gives<FolderListing>(),
 
   'datasets.list': call(nothing).gives<DatasetSummary[]>(),
-  'datasets.add': call(z.object({ path: z.string().min(1), name: z.string().optional() })).gives<Job>(),
-  'datasets.show': call(named).gives<DatasetSummary & { source: string; format: string }>(),
+  'datasets.add': call(
+    z.object({
+      path: z.string().min(1),
+      name: z.string().min(1).optional(),
+      format: datasetFormatSchema.optional(),
+      /** Whether the images are copied into the workspace. */
+      copy: z.boolean().optional(),
+    }),
+  ).gives<Job>(),
+  /** Draws the sample set, where that has not been done, and adds it. */
+  'datasets.sample': call(nothing).gives<Job>(),
+  /** Imports a dataset's folder again, for what has changed in it. */
+  'datasets.refresh': call(named).gives<Job>(),
+  'datasets.show': call(named).gives<DatasetView>(),
   'datasets.images': call(
-    named.extend({
-      split: z.enum(splitNames).optional(),
-      /** Index of a class. */
-      label: z.int().min(0).optional(),
-      /** Part of the path, whatever the case. */
-      search: z.string().optional(),
+    imageFilter.extend({
       offset: z.int().min(0).default(0),
       limit: z.int().min(1).max(1000).default(200),
     }),
   ).gives<ImagePage>(),
+  /** The places of all images that fit. */
+  'datasets.select': call(imageFilter).gives<number[]>(),
+  'datasets.image': call(named.extend({ index: z.int().min(0) })).gives<ImageDetails>(),
+  /** With the stamp of the dataset that was looked at, images are the ones that were meant, or it is refused. */
+  'datasets.edit': call(named.extend({ edit: editWishSchema, stamp: z.string().optional() })).gives<EditedDataset>(),
+  'datasets.undo': call(named).gives<EditedDataset>(),
+  'datasets.redo': call(named).gives<EditedDataset>(),
+  'datasets.edits': call(named).gives<ListedEdit[]>(),
   'datasets.remove': call(named).gives<null>(),
 
   'backbones.list': call(nothing).gives<{ backbones: DescribedBackbone[]; damaged: DamagedBackbone[] }>(),

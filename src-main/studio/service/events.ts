@@ -7,7 +7,7 @@ import { epochSchema } from '../../training/run-folder.ts';
 export const studioErrorSchema = z.object({ code: z.string(), message: z.string() });
 export type StudioError = z.infer<typeof studioErrorSchema>;
 
-export const jobKinds = ['import', 'backbone', 'train', 'evaluate', 'export'] as const;
+export const jobKinds = ['import', 'sample', 'backbone', 'train', 'evaluate', 'export'] as const;
 export type JobKind = (typeof jobKinds)[number];
 
 export const jobSchema = z.object({

@@ -1,11 +1,13 @@
 import * as backbones from '../backbones.ts';
+import { editDataset, listEdits, stepEdits } from '../dataset-edits.ts';
+import { checkStamp, imageDetails, viewDataset } from '../dataset-view.ts';
 import * as datasets from '../datasets.ts';
 import { describeMachine, diagnose } from '../doctor.ts';
 import { clearFeatures, listFeatures } from '../features.ts';
 import { forecastTraining } from '../forecast.ts';
 import { listExports } from '../export.ts';
 import { listFolder } from '../folders.ts';
-import { imagePage } from '../image-pages.ts';
+import { imagePage, placesThatFit } from '../image-pages.ts';
 import type { LoadedDatasets } from '../loaded-datasets.ts';
 import { bugReport } from '../logs.ts';
 import { readPreferences, writePreferences } from '../preferences.ts';
@@ -35,6 +37,10 @@ export function handlersOf(
   tell: (event: StudioEvent) => void,
 ): Handlers {
   const changed = (what: 'datasets' | 'backbones' | 'runs') => tell({ type: 'changed', what });
+  const edited = <Edited>(answer: Edited): Edited => {
+    changed('datasets');
+    return answer;
+  };
   return {
     'machine.show': () => describeMachine(workspace),
     'machine.diagnose': () => diagnose(workspace),
@@ -50,8 +56,22 @@ export function handlersOf(
 
     'datasets.list': () => datasets.listDatasets(workspace),
     'datasets.add': async (request) => jobs.add('import', request.path, request),
-    'datasets.show': ({ name }) => datasets.showDataset(workspace, name),
+    'datasets.sample': async () => jobs.add('sample', 'orientation', {}),
+    'datasets.refresh': async ({ name }) => {
+      const { source: path, format } = datasets.shownOf(await loaded.get(name));
+      return jobs.add('import', name, { path, name, format });
+    },
+    'datasets.show': async ({ name }) => viewDataset(workspace, await loaded.get(name)),
     'datasets.images': async ({ name, ...query }) => imagePage(await loaded.get(name), query),
+    'datasets.select': async ({ name, ...filter }) => placesThatFit(await loaded.get(name), filter),
+    'datasets.image': async ({ name, index }) => imageDetails(await loaded.get(name), index),
+    'datasets.edit': async ({ name, edit, stamp }) => {
+      if (stamp !== undefined) await checkStamp(workspace, name, stamp);
+      return edited(await editDataset(workspace, name, edit));
+    },
+    'datasets.undo': async ({ name }) => edited(await stepEdits(workspace, name, 'undo')),
+    'datasets.redo': async ({ name }) => edited(await stepEdits(workspace, name, 'redo')),
+    'datasets.edits': ({ name }) => listEdits(workspace, name),
     'datasets.remove': async ({ name }) => {
       await datasets.removeDataset(workspace, name);
       changed('datasets');

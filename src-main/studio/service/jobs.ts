@@ -32,6 +32,7 @@ const LANES: Readonly<Record<JobKind, 'compute' | 'intake'>> = {
   evaluate: 'compute',
   export: 'compute',
   import: 'intake',
+  sample: 'intake',
   backbone: 'intake',
 };
 

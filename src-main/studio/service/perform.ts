@@ -6,6 +6,7 @@ import * as datasets from '../datasets.ts';
 import { evaluate } from '../evaluate.ts';
 import { exportRun } from '../export.ts';
 import { requestToResume } from '../resume.ts';
+import { sampleImages } from '../sample.ts';
 import { train } from '../train.ts';
 import { calls } from './calls.ts';
 import type { StudioEvent } from './events.ts';
@@ -22,6 +23,12 @@ export function performerOf(workspace: Workspace, tell: (event: StudioEvent) => 
       case 'import': {
         const { path, ...rest } = calls['datasets.add'].request.parse(request);
         const summary = await datasets.addDataset(workspace, { path, ...rest }, options);
+        tell({ type: 'changed', what: 'datasets' });
+        return summary;
+      }
+      case 'sample': {
+        const path = await sampleImages(workspace, options);
+        const summary = await datasets.addDataset(workspace, { path }, options);
         tell({ type: 'changed', what: 'datasets' });
         return summary;
       }
