@@ -42,6 +42,20 @@ function boundsInWords({ min, max, above, below }: Bounds): string {
   return words.length > 0 ? ` ${words.join(' and ')}` : '';
 }
 
+/** Whole numbers between commas, at least one. */
+export function wholeNumbers(flag: string, bounds: Bounds = {}) {
+  const one = wholeNumber(flag, bounds);
+  return z.string().transform((text, context): number[] => {
+    const parts = text.split(',').map((part) => one.safeParse(part.trim()).data);
+    const numbers = parts.filter((part) => part !== undefined);
+    if (numbers.length === parts.length) return numbers;
+    context.addIssue(
+      `${flag} takes whole numbers${boundsInWords(bounds)} between commas, such as 3,6,9, not "${text}".`,
+    );
+    return z.NEVER;
+  });
+}
+
 /** Three numbers between commas: one for each colour channel. */
 export function threeNumbers(flag: string, bounds: Bounds = {}) {
   const one = realNumber(flag, bounds);

@@ -6,6 +6,7 @@ import { addBackboneCommands } from './commands/backbones.ts';
 import { addDatasetCommands } from './commands/datasets.ts';
 import { addDemoCommand } from './commands/demo.ts';
 import { addDoctorCommand } from './commands/doctor.ts';
+import { addEdgeCommands } from './commands/edge.ts';
 import { addExportCommand } from './commands/export.ts';
 import { addFeatureCommands } from './commands/features.ts';
 import { addRunCommands } from './commands/runs.ts';
@@ -33,6 +34,7 @@ export function buildProgram(session: (program: Command) => Session): Command {
   addRunCommands(program, current);
   addExportCommand(program, current);
   addServeCommand(program, current);
+  addEdgeCommands(program, current);
   addDoctorCommand(program, current);
   return program;
 }
