@@ -32,6 +32,17 @@ function numberFlag(flag: string, kind: string, bounds: Bounds, fits: (value: nu
   });
 }
 
+/** Bytes, as typed after `flag`: 2000000000, 500MB or 2GB, in powers of 1000 as they are printed. */
+export function byteCount(flag: string) {
+  return z.string().transform((text, context) => {
+    const [, number, unit = 'B'] = /^(\d+(?:\.\d+)?) ?(B|kB|MB|GB|TB)?$/i.exec(text.trim()) ?? [];
+    const bytes = Number(number) * 1000 ** ['B', 'KB', 'MB', 'GB', 'TB'].indexOf(unit.toUpperCase());
+    if (bytes >= 1) return Math.round(bytes);
+    context.addIssue(`${flag} takes a number of bytes, such as 500MB or 2GB, not "${text}".`);
+    return z.NEVER;
+  });
+}
+
 function boundsInWords({ min, max, above, below }: Bounds): string {
   const words: string[] = [];
   if (min !== undefined && max !== undefined) return ` from ${min} to ${max}`;

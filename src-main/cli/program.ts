@@ -11,6 +11,7 @@ import { addExportCommand } from './commands/export.ts';
 import { addFeatureCommands } from './commands/features.ts';
 import { addRunCommands } from './commands/runs.ts';
 import { addServeCommand } from './commands/serve.ts';
+import { addSweepCommand } from './commands/sweep.ts';
 import { addTrainCommand } from './commands/train.ts';
 import type { Session } from './session.ts';
 
@@ -30,6 +31,7 @@ export function buildProgram(session: (program: Command) => Session): Command {
   addBackboneCommands(program, current);
   addFeatureCommands(program, current);
   addTrainCommand(program, current);
+  addSweepCommand(program, current);
   addApplyCommands(program, current);
   addRunCommands(program, current);
   addExportCommand(program, current);

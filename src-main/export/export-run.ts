@@ -128,7 +128,7 @@ async function featuresOf(
 ): Promise<{ list: DatasetImage[]; request: FeatureRequest }> {
   const dataset = await datasetOfRun(workspace, config);
   // Whole lists as they were trained with, because under those their features are cached.
-  const { train, val } = splitImages(dataset, config.settings, true);
+  const { train, val } = splitImages(dataset, config.settings, { noTest: true, trainOn: config.trainOn });
   const list = val.length > 0 ? val : train;
   const kept = { cache: config.settings.cache, threads: config.threads, scales: config.scales };
   return { list, request: { backbone, source: dataset.source, lists: [list], maps: network.maps, ...kept } };

@@ -49,7 +49,10 @@ export async function planRun(workspace: Workspace, request: TrainRequest, optio
       `Dataset ${dataset.name} has one class only, so there is nothing to tell apart: add images of another.`,
     );
   const settings = old?.settings ?? asked;
-  const splits = splitImages(dataset, settings, request.noTest ?? old?.noTest ?? false);
+  const splits = splitImages(dataset, settings, {
+    noTest: request.noTest ?? old?.noTest,
+    trainOn: old?.trainOn ?? request.trainOn,
+  });
   if (old) checkAgainstRun(old, request);
   if (old) checkSameData(old, dataset, backbone, splits);
   const threads = old?.threads ?? request.threads ?? (await usualThreads(workspace));
