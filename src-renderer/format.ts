@@ -25,8 +25,9 @@ export function number(value: number | null | undefined): string {
 /** In powers of 1000, as disks are sold. */
 export function bytes(value: number | null | undefined): string {
   if (value == null) return '–';
+  if (value < 1000) return `${integers.format(value)} B`;
   const units = ['byte', 'kilobyte', 'megabyte', 'gigabyte', 'terabyte'];
-  const power = value < 1 ? 0 : Math.min(units.length - 1, Math.floor(Math.log10(value) / 3));
+  const power = Math.min(units.length - 1, Math.floor(Math.log10(value) / 3));
   return new Intl.NumberFormat(locale, {
     style: 'unit',
     unit: units[power]!,
@@ -43,6 +44,11 @@ export function duration(seconds: number | null | undefined): string {
   if (whole < 60) return `${whole} s`;
   if (whole < 3600) return `${Math.floor(whole / 60)} min ${whole % 60} s`;
   return `${Math.floor(whole / 3600)} h ${Math.floor((whole % 3600) / 60)} min`;
+}
+
+/** Seconds -> "4.2 ms", "130 ms". */
+export function milliseconds(seconds: number): string {
+  return `${(1000 * seconds).toLocaleString(locale, { maximumFractionDigits: seconds < 0.01 ? 1 : 0 })} ms`;
 }
 
 export function date(iso: string): string {

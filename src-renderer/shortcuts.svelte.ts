@@ -31,6 +31,7 @@ export const commands: readonly Command[] = [
   goTo('backbones', 'g b'),
   goTo('train', 'g t'),
   goTo('runs', 'g r'),
+  goTo('try', 'g y'),
   goTo('settings', 'g e'),
   { id: 'theme-light', title: text.commands.light, keys: null, run: () => theme.choose('light') },
   { id: 'theme-dark', title: text.commands.dark, keys: null, run: () => theme.choose('dark') },

@@ -6,6 +6,7 @@ import { runs } from './text/runs.ts';
 import { settings } from './text/settings.ts';
 import { start } from './text/start.ts';
 import { train } from './text/train.ts';
+import { trying } from './text/trying.ts';
 
 /** Every word of the window, in one place: ready for translation. */
 export const text = {
@@ -24,5 +25,6 @@ export const text = {
   runs,
   run,
   exporting,
+  trying,
   settings,
 } as const;

@@ -11,8 +11,7 @@ export const NORM_FILE = 'final_norm.safetensors';
 
 const count = z.int().nonnegative();
 
-/** A ViT's structure without the final norm's vectors. */
-export const structureSchema = z.strictObject({
+const structure = z.strictObject({
   input: z.strictObject({
     name: z.string(),
     dataType: count,
@@ -47,7 +46,7 @@ export const RecordSchema = z.strictObject({
   source: z.string(),
   /** Of model.onnx, in hexadecimal. */
   sha256: z.string().regex(/^[0-9a-f]{64}$/),
-  structure: structureSchema,
+  structure,
   preprocessing: PreprocessingSchema,
   /** Where what was not asked for was taken from; absent: the defaults. */
   preprocessingFrom: z.string().optional(),

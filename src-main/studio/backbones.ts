@@ -21,8 +21,8 @@ export interface AddBackboneRequest extends AddBackboneOptions {
   file: string;
 }
 
-/** A backbone and its size on the disk. */
-export type DescribedBackbone = BackboneDescription & { bytes: number };
+/** A backbone and its size on the disk; one that is built in takes no room in the workspace. */
+export type DescribedBackbone = BackboneDescription & { bytes: number; builtIn?: true };
 
 /** One that was added, with the names of others that are the same file prepared alike, and so share its features. */
 export type AddedBackbone = DescribedBackbone & { sameAs?: string[] };
@@ -129,7 +129,7 @@ async function describeEmbedded(model: ModelProto): Promise<DescribedBackbone> {
   const file = embeddedFile();
   const preprocessing = choosePreprocessing(structure);
   const entry = { name: EMBEDDED_BACKBONE, modelPath: file, source: file, sha256: '', structure, preprocessing };
-  return describe(entry);
+  return { ...(await describe(entry)), builtIn: true };
 }
 
 async function hasBackbone(workspace: Workspace, name: string): Promise<boolean> {

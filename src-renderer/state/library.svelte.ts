@@ -15,6 +15,8 @@ class Library {
   runs = $state.raw<ReplyOf<'runs.list'> | null>(null);
   readonly jobs = new SvelteMap<string, Job>();
   private followed: string | null = null;
+  /** Jobs whose page shows itself what became of them. */
+  private readonly owned = new Set<string>();
   private readonly epochListeners = new Set<(event: EpochEvent) => void>();
   private readonly paceListeners = new Set<(event: PaceEvent) => void>();
 
@@ -28,6 +30,12 @@ class Library {
   keep(job: Job): string {
     if (!this.jobs.has(job.id)) this.jobs.set(job.id, job);
     return job.id;
+  }
+
+  /** As `keep`, for a page that will show what became of the job itself. */
+  own(job: Job): string {
+    this.owned.add(job.id);
+    return this.keep(job);
   }
 
   /** Shows the run of a training job as soon as there is one, unless the user has gone elsewhere by then. */
@@ -72,6 +80,7 @@ class Library {
     switch (event.type) {
       case 'job':
         this.jobs.set(event.job.id, event.job);
+        if (event.job.error && !this.owned.has(event.job.id)) toasts.error(event.job.error.message);
         if (event.job.id === this.followed && event.job.run !== null) {
           this.followed = null;
           if (router.place.path.join('/') === 'runs') router.go('runs', event.job.run);

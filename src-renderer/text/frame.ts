@@ -5,6 +5,7 @@ export const nav = {
   backbones: 'Backbones',
   train: 'Train',
   runs: 'Runs',
+  try: 'Try it',
   settings: 'Settings',
 } as const;
 

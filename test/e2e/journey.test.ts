@@ -98,6 +98,9 @@ describe.skipIf(!hasChromium)('the studio window', () => {
       await nav('Backbones').click();
       await page.getByRole('button', { name: 'Add an ONNX file' }).click();
       await choose(stage.backbone);
+      // Its file does not say how pictures are prepared.
+      await page.getByRole('radio', { name: /^0.5/ }).check();
+      await page.getByRole('button', { name: 'Add with this' }).click();
       await page.getByRole('region', { name: 'vit', exact: true }).waitFor();
 
       await nav('Train').click();

@@ -1,0 +1,51 @@
+/** The webcam, a frame at a time. */
+
+/** Longest side of a frame that is sent: more than any backbone looks at. */
+const LONGEST = 640;
+const QUALITY = 0.9;
+
+export class Camera {
+  stream = $state.raw<MediaStream | null>(null);
+
+  /** @throws where there is none, or it may not be used */
+  async start(): Promise<void> {
+    this.stream = await navigator.mediaDevices.getUserMedia({
+      video: { width: { ideal: LONGEST }, facingMode: 'environment' },
+    });
+  }
+
+  stop(): void {
+    for (const track of this.stream?.getTracks() ?? []) track.stop();
+    this.stream = null;
+  }
+}
+
+/**
+ * Hands one frame after the other to `use`, never a second one before it is done with the first, and none while the
+ * window is hidden.
+ * @returns how to stop
+ */
+export function eachFrame(video: HTMLVideoElement, use: (frame: Blob) => Promise<void>): () => void {
+  const stopped = new AbortController();
+  const { signal } = stopped;
+  const canvas = document.createElement('canvas');
+  const stops = (): boolean => signal.aborted;
+  const next = async () => {
+    while (!stops()) {
+      await new Promise((resolve) => requestAnimationFrame(resolve));
+      if (stops() || video.videoWidth === 0) continue;
+      const frame = await grab(video, canvas);
+      if (frame && !stops()) await use(frame);
+    }
+  };
+  void next();
+  return () => stopped.abort();
+}
+
+function grab(video: HTMLVideoElement, canvas: HTMLCanvasElement): Promise<Blob | null> {
+  const scale = Math.min(1, LONGEST / Math.max(video.videoWidth, video.videoHeight));
+  canvas.width = Math.round(video.videoWidth * scale);
+  canvas.height = Math.round(video.videoHeight * scale);
+  canvas.getContext('2d')!.drawImage(video, 0, 0, canvas.width, canvas.height);
+  return new Promise((resolve) => canvas.toBlob(resolve, 'image/jpeg', QUALITY));
+}
