@@ -11,7 +11,8 @@ export const NORM_FILE = 'final_norm.safetensors';
 
 const count = z.int().nonnegative();
 
-const structure = z.strictObject({
+/** A ViT's structure without the final norm's vectors. */
+export const structureSchema = z.strictObject({
   input: z.strictObject({
     name: z.string(),
     dataType: count,
@@ -46,7 +47,7 @@ export const RecordSchema = z.strictObject({
   source: z.string(),
   /** Of model.onnx, in hexadecimal. */
   sha256: z.string().regex(/^[0-9a-f]{64}$/),
-  structure,
+  structure: structureSchema,
   preprocessing: PreprocessingSchema,
   /** Where what was not asked for was taken from; absent: the defaults. */
   preprocessingFrom: z.string().optional(),

@@ -3,18 +3,21 @@ import { editInWords, splitNames } from '../studio/contract.ts';
 import type { DatasetSummary, EditedDataset, ListedEdit, ShownDataset } from '../studio/contract.ts';
 import { counted, grouped, table } from './format.ts';
 
-/** A table with a row a dataset. */
+/** A table with a row a dataset, and below it what is wrong with those that are damaged. */
 export function overviewOfDatasets(all: readonly DatasetSummary[]): string {
   if (all.length === 0) return 'No datasets yet: add one with "sidetune datasets add PATH".';
-  return table(
-    ['NAME', 'CLASSES>', ...splitNames.map((split) => `${split.toUpperCase()}>`), 'PROBLEMS>'],
-    all.map(({ name, classes, splits, problems }) => [
-      name,
-      grouped(classes.length),
-      ...splitNames.map((split) => grouped(splits[split])),
-      grouped(problems.length),
-    ]),
-  );
+  // One that can be read has classes.
+  const damaged = all.filter(({ classes }) => classes.length === 0);
+  const rows = all.map(({ name, classes, splits, problems }) => [
+    name,
+    ...(classes.length === 0
+      ? ['-', ...splitNames.map(() => '-'), 'damaged']
+      : [grouped(classes.length), ...splitNames.map((split) => grouped(splits[split])), grouped(problems.length)]),
+  ]);
+  return [
+    table(['NAME', 'CLASSES>', ...splitNames.map((split) => `${split.toUpperCase()}>`), 'PROBLEMS>'], rows),
+    ...damaged.flatMap(({ name, problems }) => problems.map(({ message }) => `${name}: ${message}`)),
+  ].join('\n');
 }
 
 /** Class names and examples of problems that are printed before the rest becomes a number. */
@@ -27,6 +30,7 @@ const problemWords: Record<string, [string, string]> = {
   'missing-file': ['missing file', 'missing files'],
   leak: ['picture in two splits', 'pictures in two splits'],
   conflict: ['picture in two classes', 'pictures in two classes'],
+  contradiction: ['picture listed under several classes', 'pictures listed under several classes'],
   duplicate: ['picture twice in a class', 'pictures twice in a class'],
   'single-image': ['class with a single image', 'classes with a single image'],
   'empty-class': ['class without images', 'classes without images'],

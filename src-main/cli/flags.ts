@@ -32,6 +32,17 @@ function numberFlag(flag: string, kind: string, bounds: Bounds, fits: (value: nu
   });
 }
 
+/** Bytes, as typed after `flag`: 2000000000, 500MB or 2GB, in powers of 1000 as they are printed. */
+export function byteCount(flag: string) {
+  return z.string().transform((text, context) => {
+    const [, number, unit = 'B'] = /^(\d+(?:\.\d+)?) ?(B|kB|MB|GB|TB)?$/i.exec(text.trim()) ?? [];
+    const bytes = Number(number) * 1000 ** ['B', 'KB', 'MB', 'GB', 'TB'].indexOf(unit.toUpperCase());
+    if (bytes >= 1) return Math.round(bytes);
+    context.addIssue(`${flag} takes a number of bytes, such as 500MB or 2GB, not "${text}".`);
+    return z.NEVER;
+  });
+}
+
 function boundsInWords({ min, max, above, below }: Bounds): string {
   const words: string[] = [];
   if (min !== undefined && max !== undefined) return ` from ${min} to ${max}`;
@@ -40,6 +51,20 @@ function boundsInWords({ min, max, above, below }: Bounds): string {
   if (max !== undefined) words.push(`at most ${max}`);
   if (below !== undefined) words.push(`below ${below}`);
   return words.length > 0 ? ` ${words.join(' and ')}` : '';
+}
+
+/** Whole numbers between commas, at least one. */
+export function wholeNumbers(flag: string, bounds: Bounds = {}) {
+  const one = wholeNumber(flag, bounds);
+  return z.string().transform((text, context): number[] => {
+    const parts = text.split(',').map((part) => one.safeParse(part.trim()).data);
+    const numbers = parts.filter((part) => part !== undefined);
+    if (numbers.length === parts.length) return numbers;
+    context.addIssue(
+      `${flag} takes whole numbers${boundsInWords(bounds)} between commas, such as 3,6,9, not "${text}".`,
+    );
+    return z.NEVER;
+  });
 }
 
 /** Three numbers between commas: one for each colour channel. */

@@ -6,10 +6,12 @@ import { addBackboneCommands } from './commands/backbones.ts';
 import { addDatasetCommands } from './commands/datasets.ts';
 import { addDemoCommand } from './commands/demo.ts';
 import { addDoctorCommand } from './commands/doctor.ts';
+import { addEdgeCommands } from './commands/edge.ts';
 import { addExportCommand } from './commands/export.ts';
 import { addFeatureCommands } from './commands/features.ts';
 import { addRunCommands } from './commands/runs.ts';
 import { addServeCommand } from './commands/serve.ts';
+import { addSweepCommand } from './commands/sweep.ts';
 import { addTrainCommand } from './commands/train.ts';
 import type { Session } from './session.ts';
 
@@ -29,10 +31,12 @@ export function buildProgram(session: (program: Command) => Session): Command {
   addBackboneCommands(program, current);
   addFeatureCommands(program, current);
   addTrainCommand(program, current);
+  addSweepCommand(program, current);
   addApplyCommands(program, current);
   addRunCommands(program, current);
   addExportCommand(program, current);
   addServeCommand(program, current);
+  addEdgeCommands(program, current);
   addDoctorCommand(program, current);
   return program;
 }

@@ -6,11 +6,16 @@ import { existsSync } from 'node:fs';
 const here = (file) => new URL(file, import.meta.url);
 const main = here('../../dist/cli/main.js');
 
+/** `edge serve` serves a model, and help is about to say what the window is for. */
+function opensWindow(words) {
+  return words.includes('serve') && !words.some((word) => ['-h', '--help', 'help', 'edge'].includes(word));
+}
+
 async function prepare() {
   if (existsSync(here('main.ts')) && existsSync(here('../../tsconfig.build.json'))) {
     const { buildIfStale, buildRendererIfStale } = await import('./build.mjs');
     buildIfStale();
-    if (process.argv.includes('serve')) buildRendererIfStale();
+    if (opensWindow(process.argv.slice(2))) buildRendererIfStale();
   } else if (!existsSync(main)) {
     throw new Error('this copy has neither a build (dist/) nor its sources (src-main/): install it again.');
   }

@@ -12,6 +12,8 @@ export type ImageReference = z.infer<typeof imageReferenceSchema>;
 /** A picture by where it is, or, with `encoded`, the encoded picture itself, whose path is then only what it is called. */
 export const pictureSchema = imageReferenceSchema.extend({
   encoded: z.custom<Uint8Array>((value) => value instanceof Uint8Array).optional(),
+  /** Pixels that it may have at most, where that is fewer than any picture may have. */
+  mostPixels: z.number().positive().optional(),
 });
 export type Picture = z.infer<typeof pictureSchema>;
 

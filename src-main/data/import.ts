@@ -9,6 +9,7 @@ import type { Workspace } from '../workspace/workspace.ts';
 import { CheckJournal, checkJournalOf, dropCheckJournal } from './check-journal.ts';
 import { findClassProblems, findDuplicates } from './checks.ts';
 import { mapConcurrently } from './concurrent.ts';
+import { withoutContradictions } from './contradictions.ts';
 import { copyImages, pathInCopy } from './copy-images.ts';
 import type { Dataset, DatasetFormat, DatasetImage, Problem } from './dataset.ts';
 import { isSameFile, locate } from './dataset.ts';
@@ -23,6 +24,7 @@ import {
   withEdits,
 } from './dataset-store.ts';
 import type { Decoder } from './decode/decoder.ts';
+import { changesInWords } from './import-remarks.ts';
 import type { ImageReference } from './image-reference.ts';
 import type { FoundImage } from './layouts/layout.ts';
 import { chooseLayout } from './sniff.ts';
@@ -62,14 +64,16 @@ export async function importDataset(
   const { name, known } = await findEntry(workspace, real, settings.name ?? nameFor(given, file), settings.name);
   const scan = await layout.scan(place, options.signal);
   const journal = await CheckJournal.open(checkJournalOf(workspace, name));
-  const { images: checked, problems } = await checkImages(source, scan.images, { known, journal }, options);
+  if (scan.remark !== undefined && (settings.format ?? 'auto') === 'auto') options.onRemark?.(scan.remark);
+  const { images: found, problems: contradictions } = withoutContradictions(source, scan.classes, scan.images);
+  const { images: checked, problems } = await checkImages(source, found, { known, journal }, options);
   const missing = problems.filter(({ kind }) => kind === 'missing-file');
-  if (missing.length > 0 && missing.length === scan.images.length)
+  if (missing.length > 0 && missing.length === found.length)
     throw new Failure(
       'dataset',
       `None of the ${missing.length} images that are named in "${real}" exists, the first being "${missing[0]!.path}": their paths are taken from "${source}".`,
     );
-  const classProblems = findClassProblems(source, scan.classes, scan.images, checked);
+  const classProblems = findClassProblems(source, scan.classes, found, checked);
   const images = dealSplits(checked, settings.seed ?? 1);
   if (!images.some((image) => image.split === 'train'))
     throw new Failure('dataset', `"${source}" has no image to train on that can be read.`);
@@ -80,8 +84,10 @@ export async function importDataset(
     format: layout.format,
     classes: scan.classes,
     images,
-    problems: [...scan.problems, ...problems, ...classProblems, ...findDuplicates(source, images)],
+    problems: [...scan.problems, ...contradictions, ...problems, ...classProblems, ...findDuplicates(source, images)],
   };
+  const changes = known && changesInWords(known, dataset, ({ path }) => placeInEntry(source, known, path));
+  if (changes !== undefined) options.onRemark?.(changes);
   const copied = settings.copy || known?.copyOf !== undefined || (await isCopied(workspace, name).catch(() => false));
   const kept = copied ? await keepCopied(workspace, dataset, known, options) : dataset;
   if (!copied && !isDeepStrictEqual(dataset, known)) await saveDataset(workspace, dataset);
@@ -161,7 +167,7 @@ async function checkImages(
 ): Promise<{ images: CheckedImage[]; problems: Problem[] }> {
   const knownImages = new Map(known?.images.map((image) => [keyOf(image), image]));
   const keyInEntry = (image: ImageReference): string =>
-    keyOf(known?.copyOf === undefined ? image : { ...image, path: pathInCopy(source, image.path) });
+    keyOf({ ...image, path: placeInEntry(source, known, image.path) });
   let done = 0;
   const checked = await mapConcurrently(
     found,
@@ -180,6 +186,11 @@ async function checkImages(
     else images.push(result);
   }
   return { images, problems };
+}
+
+/** The path under which an entry has an image of its source. */
+function placeInEntry(source: string, known: Dataset | undefined, path: string): string {
+  return known?.copyOf === undefined ? path : pathInCopy(source, path);
 }
 
 const keyOf = ({ path, entry }: ImageReference): string => `${entry ?? ''} ${path}`;

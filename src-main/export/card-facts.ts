@@ -16,6 +16,8 @@ export interface Card {
   headParameters: number;
   /** The epoch whose parameters these are: the best on val, or the last without val; null where nobody wrote it down. */
   epoch: number | null;
+  /** Epochs that were trained: fewer than asked for where training stopped early. */
+  epochsDone: number;
   val: Score | null;
   test: Score | null;
   /** `batch` is the number of images that it takes at a time; null for any. */

@@ -54,11 +54,15 @@ export function cardText(card: Card, forms: readonly Form[], parities: Parities)
 }
 
 function summary(card: Card): string {
-  const { dataset, classes, settings, backbone, parameters, headParameters, epoch, val, test } = card;
+  const { dataset, classes, settings, backbone, parameters, headParameters, epoch, epochsDone, val, test } = card;
   const scores = [
     ['validation', val],
     ['test', test],
   ] as const;
+  const early =
+    epochsDone < settings.epochs
+      ? `\nTraining stopped early, after epoch ${epochsDone} of the ${settings.epochs} asked for: more epochs may serve better.\n`
+      : '';
   const given = Object.entries(settings).filter(([name, value]) => value !== null && name !== 'method');
   return `# ${inline(dataset)}: image classifier, ${settings.method}
 
@@ -69,7 +73,7 @@ ${headParameters.toLocaleString('en-US')} in the head.
 | split | top-1 | mean per-class recall |
 |---|---|---|
 ${scores.map(([name, score]) => `| ${name} | ${percent(score?.top1)} | ${percent(score?.macro)} |`).join('\n')}
-${epoch === null ? '' : `\nParameters and figures are those of epoch ${epoch}, ${val ? 'the best on validation' : 'the last'} of the ${settings.epochs} asked for.\n`}
+${epoch === null ? '' : `\nParameters and figures are those of epoch ${epoch}, ${val ? 'the best on validation' : 'the last'} of the ${settings.epochs} asked for.\n`}${early}
 Settings: ${given.map(([name, value]) => `${name} ${String(value)}`).join(', ')}.`;
 }
 

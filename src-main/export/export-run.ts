@@ -4,7 +4,6 @@ import { mapName } from '../backbone/surgery.ts';
 import { Failure } from '../base/failure.ts';
 import type { TaskOptions } from '../base/progress.ts';
 import { locate, type DatasetImage } from '../data/dataset.ts';
-import { loadDataset } from '../data/dataset-store.ts';
 import { pathOfImage } from '../data/image-reference.ts';
 import { CompiledEngine } from '../engine/compiled.ts';
 import { encodeModel } from '../engine/onnx/model.ts';
@@ -14,7 +13,8 @@ import { withFeatures } from '../features/with-features.ts';
 import { readCheckpointMetadata } from '../training/checkpoint.ts';
 import { Evaluator } from '../training/evaluate-network.ts';
 import { openRun, type OpenedRun } from '../training/open-run.ts';
-import { readResult, runFile } from '../training/run-folder.ts';
+import { datasetOfRun } from '../training/run-dataset.ts';
+import { readMetrics, readResult, runFile } from '../training/run-folder.ts';
 import { splitImages } from '../training/split-images.ts';
 import type { Workspace } from '../workspace/workspace.ts';
 import { adaptorModel } from './adaptor.ts';
@@ -126,9 +126,9 @@ async function featuresOf(
   workspace: Workspace,
   { config, backbone, network }: OpenedRun,
 ): Promise<{ list: DatasetImage[]; request: FeatureRequest }> {
-  const dataset = await loadDataset(workspace, config.dataset, config.datasetEdits ?? 0);
+  const dataset = await datasetOfRun(workspace, config);
   // Whole lists as they were trained with, because under those their features are cached.
-  const { train, val } = splitImages(dataset, config.settings, true);
+  const { train, val } = splitImages(dataset, config.settings, { noTest: true, trainOn: config.trainOn });
   const list = val.length > 0 ? val : train;
   const kept = { cache: config.settings.cache, threads: config.threads, scales: config.scales };
   return { list, request: { backbone, source: dataset.source, lists: [list], maps: network.maps, ...kept } };
@@ -146,6 +146,7 @@ async function cardOf(
   const { run, created, dataset, classes, settings, parameters, headParameters } = config;
   const result = await readResult(workspace, run);
   const { epoch, top1, macro } = await readCheckpointMetadata(runFile(workspace, run, 'best'));
+  const epochsDone = result?.epochs ?? (await readMetrics(runFile(workspace, run, 'metrics'))).length;
   return {
     run,
     created,
@@ -157,6 +158,7 @@ async function cardOf(
     scales,
     half,
     epoch: epoch === undefined ? null : Number(epoch),
+    epochsDone,
     val: top1 === undefined ? null : { top1: Number(top1), macro: Number(macro) },
     test: result?.test ?? null,
     backbone: { name: backbone.name, sha256: backbone.sha256, batch: backbone.structure.input.batch },

@@ -1,6 +1,7 @@
 /** Problems of a dataset with the edits that would mend them, for whoever looks at them one by one. */
 import { splitNames, type Dataset, type Problem, type SplitName } from '../data/dataset.ts';
 import type { EditWish } from '../data/edits/edit.ts';
+import type { ListedImage } from './image-pages.ts';
 
 /** An edit that mends a problem, and what it comes to. */
 export type Fix =
@@ -13,9 +14,9 @@ export type Fix =
   | { kind: 'exclude-all'; edit: EditWish }
   | { kind: 'train-on'; edit: EditWish };
 
-export interface ShownProblem extends Problem {
-  /** Places of its pictures, none where there is nothing to be seen; at most some of them. */
-  images: number[];
+export interface ShownProblem extends Omit<Problem, 'images'> {
+  /** None where there is nothing to be seen; of many the first. */
+  images: Pick<ListedImage, 'index' | 'path' | 'label' | 'split'>[];
   /** The likeliest first. */
   fixes: Fix[];
 }
@@ -38,11 +39,11 @@ export function showProblems(dataset: Dataset): ShownProblems {
     counts[problem.kind] = count;
     if (count > MOST_OF_A_KIND) continue;
     const images = problem.images ?? imagesOfClass(dataset, problem.class);
-    problems.push({
-      ...problem,
-      images: images.slice(0, MOST_PICTURES),
-      fixes: fixesOf(dataset, problem.kind, images),
+    const shown = images.slice(0, MOST_PICTURES).map((index) => {
+      const { path, label, split } = dataset.images[index]!;
+      return { index, path, label, split };
     });
+    problems.push({ ...problem, images: shown, fixes: fixesOf(dataset, problem.kind, images) });
   }
   return { problems, counts };
 }

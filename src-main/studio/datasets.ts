@@ -4,7 +4,7 @@ import { exists } from '../base/exists.ts';
 import { Failure } from '../base/failure.ts';
 import type { TaskOptions } from '../base/progress.ts';
 import type { Dataset, DatasetFormat, DatasetSummary } from '../data/dataset.ts';
-import { datasetSummary, pathOf } from '../data/dataset.ts';
+import { contentHash, datasetSummary, imagesOf, pathOf, splitNames } from '../data/dataset.ts';
 import * as store from '../data/dataset-store.ts';
 import { LateDecoder } from '../data/decode/late-decoder.ts';
 import { importDataset, knownEntry } from '../data/import.ts';
@@ -24,7 +24,11 @@ export interface AddDatasetRequest {
 }
 
 /** A dataset, and under which other names the same folder or file is in the workspace. */
-export type AddedDataset = DatasetSummary & { sameAs?: string[] };
+export type AddedDataset = DatasetSummary & {
+  sameAs?: string[];
+  /** Whether features of one of those serve for it too. */
+  sharesFeatures?: boolean;
+};
 
 /** Imports a folder of labelled images, by reference or as a copy. Failures of `importDataset`. */
 export async function addDataset(
@@ -36,7 +40,18 @@ export async function addDataset(
   const dataset = await importFrom(workspace, path, settings, options);
   await tellLostEdits(workspace, dataset, options);
   const sameAs = await store.datasetsOf(workspace, pathOf(dataset), dataset.name);
-  return { ...datasetSummary(dataset), ...(sameAs.length > 0 ? { sameAs } : {}) };
+  if (sameAs.length === 0) return datasetSummary(dataset);
+  const others = await Promise.all(sameAs.map((name) => store.loadDataset(workspace, name).catch(() => undefined)));
+  const sharesFeatures = others.some((other) => other !== undefined && haveEqualLists(dataset, other));
+  return { ...datasetSummary(dataset), sameAs, sharesFeatures };
+}
+
+/** Whether a split of one has the pictures of a split of the other in the same order: under that features are kept. */
+function haveEqualLists(one: Dataset, other: Dataset): boolean {
+  return splitNames.some((split) => {
+    const images = imagesOf(one, split);
+    return images.length > 0 && contentHash(images) === contentHash(imagesOf(other, split));
+  });
 }
 
 /** Says what edits no longer apply to: files that were moved, or hold another picture by now. */

@@ -9,7 +9,6 @@ import {
   type DatasetImage,
   type SplitName,
 } from '../data/dataset.ts';
-import { loadDataset } from '../data/dataset-store.ts';
 import { readEditLog } from '../data/edits/edit-log.ts';
 import { pathOfImage } from '../data/image-reference.ts';
 import { openEngine } from '../engine/open-engine.ts';
@@ -19,6 +18,7 @@ import { readCheckpointMetadata } from '../training/checkpoint.ts';
 import { Evaluator } from '../training/evaluate-network.ts';
 import { argMax, MetricsCollector, softmax } from '../training/metrics.ts';
 import { openRun } from '../training/open-run.ts';
+import { datasetOfRun } from '../training/run-dataset.ts';
 import { runFile } from '../training/run-folder.ts';
 import type { Workspace } from '../workspace/workspace.ts';
 import { keepEvaluation, type Evaluation, type Outcomes } from './analysis/evaluation.ts';
@@ -57,7 +57,7 @@ export async function evaluate(
   const file = predictions === undefined ? undefined : await checkRecordsPath(predictions);
   const { config, backbone, frozen, network, layout, parameters } = await openRun(workspace, named);
   const { run } = config;
-  const dataset = await loadDataset(workspace, config.dataset, config.datasetEdits ?? 0);
+  const dataset = await datasetOfRun(workspace, config);
   if (JSON.stringify(dataset.classes) !== JSON.stringify(config.classes))
     throw new Failure(
       'dataset-changed',

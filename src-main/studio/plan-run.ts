@@ -3,6 +3,8 @@ import { Failure } from '../base/failure.ts';
 import type { TaskOptions } from '../base/progress.ts';
 import type { Backbone } from '../backbone/catalogue.ts';
 import { labelledHash, type Dataset } from '../data/dataset.ts';
+import { hasDataset } from '../data/dataset-store.ts';
+import { datasetGone } from '../training/run-dataset.ts';
 import { readConfig, readResult, type RunConfig } from '../training/run-folder.ts';
 import { completeSettings, type Settings } from '../training/settings.ts';
 import { splitImages, type SplitImages } from '../training/split-images.ts';
@@ -30,11 +32,14 @@ export interface RunPlan {
  * @throws Failure of the dataset, the backbone, the settings, or the run that should go on
  */
 export async function planRun(workspace: Workspace, request: TrainRequest, options: TaskOptions): Promise<RunPlan> {
+  if (typeof request.resume === 'string') {
+    const { run, dataset } = await readConfig(workspace, request.resume);
+    if (dataset === request.dataset && !(await hasDataset(workspace, dataset))) throw datasetGone(run, dataset);
+  }
   await checkDatasetIsThere(workspace, request.dataset);
   const backbone = await resolveBackbone(workspace, request.backbone);
   const { blocks, width, prefix } = backbone.structure;
   const asked = completeSettings(request.settings, { name: backbone.name, blocks, width, prefix });
-  if (typeof request.resume === 'string') await readConfig(workspace, request.resume);
   const now = await resolveDataset(workspace, request.dataset, options);
   const old = request.resume ? await runToResume(workspace, request, asked, now, backbone) : undefined;
   const dataset = old ? await datasetAsEdited(workspace, now, old.datasetEdits ?? 0) : now;
@@ -44,7 +49,10 @@ export async function planRun(workspace: Workspace, request: TrainRequest, optio
       `Dataset ${dataset.name} has one class only, so there is nothing to tell apart: add images of another.`,
     );
   const settings = old?.settings ?? asked;
-  const splits = splitImages(dataset, settings, request.noTest ?? old?.noTest ?? false);
+  const splits = splitImages(dataset, settings, {
+    noTest: request.noTest ?? old?.noTest,
+    trainOn: old?.trainOn ?? request.trainOn,
+  });
   if (old) checkAgainstRun(old, request);
   if (old) checkSameData(old, dataset, backbone, splits);
   const threads = old?.threads ?? request.threads ?? (await usualThreads(workspace));

@@ -31,7 +31,7 @@ export async function requestToResume(workspace: Workspace, given: PartialTrainR
       ? await readConfig(workspace, await findRun(workspace, given.resume))
       : await newestUnfinished(workspace, given);
   checkAgainstRun(config, given);
-  const { settings, dataset, backbone } = config;
+  const { run, settings, dataset, backbone } = config;
   return {
     ...given,
     dataset: given.dataset ?? dataset,
@@ -39,16 +39,19 @@ export async function requestToResume(workspace: Workspace, given: PartialTrainR
     // A run that was to leave the test split unread leaves it unread, whenever that was said.
     noTest: given.noTest || config.noTest,
     settings,
-    resume: config.run,
+    resume: run,
   };
 }
 
 async function newestUnfinished(workspace: Workspace, given: PartialTrainRequest): Promise<RunConfig> {
-  const fitting = (await unfinishedRuns(workspace)).filter((config) => contradictions(config, given).length === 0);
+  const unfinished = await unfinishedRuns(workspace);
+  const fitting = unfinished.filter((config) => contradictions(config, given).length === 0);
   for (const config of fitting.reverse()) if (await isOfSources(workspace, config, given)) return config;
   throw new Failure(
     'nothing-to-resume',
-    'There is no unfinished run of that kind in this workspace: "sidetune runs list" shows those there are.',
+    unfinished.length === 0
+      ? 'There is nothing to resume: every run of this workspace has finished or is being trained just now. Start a new one without --resume.'
+      : `No unfinished run fits what else was said: give its id (unfinished ${unfinished.length === 1 ? 'is' : 'are'} ${unfinished.map(({ run }) => run).join(', ')}), or leave --resume out to start a new one.`,
   );
 }
 

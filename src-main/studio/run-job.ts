@@ -52,6 +52,7 @@ export async function configOf(
     headParameters: layout.count('head'),
     settings,
     noTest: request.noTest ?? false,
+    ...(request.trainOn === undefined ? {} : { trainOn: request.trainOn }),
     engine: request.engine ?? 'compiled',
     device: request.device ?? 'cpu',
     threads,

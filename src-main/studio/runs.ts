@@ -144,7 +144,10 @@ async function loraOf(workspace: Workspace, config: RunConfig): Promise<LoraEsti
 
 async function imagesOf(workspace: Workspace, config: RunConfig): Promise<ShownRun['images']> {
   try {
-    const splits = splitImages(await loadDataset(workspace, config.dataset), config.settings, config.noTest);
+    const splits = splitImages(await loadDataset(workspace, config.dataset), config.settings, {
+      noTest: config.noTest,
+      trainOn: config.trainOn,
+    });
     return { train: splits.train.length, val: splits.val.length, test: splits.test.length };
   } catch {
     return null;

@@ -1,5 +1,6 @@
 import type { StepForm } from '../methods/network.ts';
 import type { SettingsChoice } from '../training/settings.ts';
+import type { TrainOn } from '../training/split-images.ts';
 
 export interface TrainRequest {
   /** Name in the workspace, or path. */
@@ -8,6 +9,8 @@ export interface TrainRequest {
   settings: SettingsChoice;
   /** Leaves the test split unread. */
   noTest?: boolean;
+  /** The train split alone when left out. */
+  trainOn?: TrainOn;
   stepForm?: StepForm;
   engine?: 'compiled' | 'eager';
   device?: 'cpu';

@@ -7,6 +7,7 @@ import { appendJsonLine, errorCode, readJsonLines, writeFileAtomic } from '../wo
 import { parseSealed, sealed, unsealed } from '../workspace/record.ts';
 import type { Workspace } from '../workspace/workspace.ts';
 import { settingsSchema } from './settings.ts';
+import { TRAIN_ON } from './split-images.ts';
 
 /* A run in the workspace: config.json, metrics.jsonl, checkpoint.safetensors (last), best.safetensors, seconds.json, result.json. */
 
@@ -28,6 +29,8 @@ export const configSchema = z.object({
   settings: settingsSchema,
   /** Whether the test split is left unread. */
   noTest: z.boolean(),
+  /** Which splits it learns from, train alone where it is not said; with val among them there is nothing to choose an epoch by, and the last is kept. */
+  trainOn: z.enum(TRAIN_ON).optional(),
   engine: z.string(),
   device: z.string(),
   threads: z.int().min(1),
@@ -116,7 +119,17 @@ export async function claimRunId(
 }
 
 export async function writeConfig(workspace: Workspace, config: RunConfig): Promise<void> {
-  await writeFileAtomic(runFile(workspace, config.run, 'config'), `${JSON.stringify(sealed(config), null, 2)}\n`);
+  await writeConfigIn(workspace.run(config.run), config);
+}
+
+/** As `writeConfig`, into a folder that need not be among the runs. */
+export async function writeConfigIn(folder: string, config: RunConfig): Promise<void> {
+  await writeFileAtomic(join(folder, runFiles.config), `${JSON.stringify(sealed(config), null, 2)}\n`);
+}
+
+/** The config in a folder that need not be among the runs. @throws SyntaxError, RangeError or a system's error */
+export async function readConfigIn(folder: string): Promise<RunConfig> {
+  return configSchema.parse(parseSealed(await readFile(join(folder, runFiles.config), 'utf8')));
 }
 
 /** @throws Failure `no-run` or `damaged-file`. */

@@ -7,7 +7,7 @@ import { systemReason } from '../base/system-failure.ts';
 import { checkName, isSafeName } from './names.ts';
 
 /** What a workspace keeps, each thing in a folder of its own under the folder of its kind. */
-export type WorkspaceKind = 'datasets' | 'backbones' | 'features' | 'runs';
+export type WorkspaceKind = 'datasets' | 'backbones' | 'features' | 'runs' | 'sweeps';
 
 /**
  * The folder of the workspace: the one that was named, else SIDETUNE_HOME, else ~/Sidetune.
@@ -72,7 +72,11 @@ export class Workspace {
     return join(this.root, 'runs');
   }
 
-  /** The folder of a dataset; like the three below it may not exist yet, and an unsafe name is a Failure. */
+  get sweeps(): string {
+    return join(this.root, 'sweeps');
+  }
+
+  /** The folder of a dataset; like the four below it may not exist yet, and an unsafe name is a Failure. */
   dataset(name: string): string {
     return join(this.datasets, checkName('dataset', name));
   }
@@ -87,6 +91,10 @@ export class Workspace {
 
   run(id: string): string {
     return join(this.runs, checkName('run', id));
+  }
+
+  sweep(id: string): string {
+    return join(this.sweeps, checkName('sweep', id));
   }
 
   /** The names of the folders of a kind, sorted; temporary and hidden ones are left out. */

@@ -1,7 +1,7 @@
 import { fork } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdir, mkdtemp, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import sharp from 'sharp';
@@ -401,6 +401,25 @@ describe('extraction that is cut off', () => {
     expect(seconds).toBeGreaterThan(0);
     expect(await filesOf(sets[0]!)).toEqual(['P1_1.safetensors', 'about.json', 'base.safetensors']);
     await readRow(sets[0]!, maps[0]!, many.length - 1);
+  });
+});
+
+describe('pictures whose folder is gone', () => {
+  it('are missed as a whole, and a single one by its name', async () => {
+    const unplugged = join(folder, 'unplugged');
+    await cp(source, unplugged, { recursive: true });
+    const backbone = await add(plain);
+    const asked = { ...request(backbone, { maps: [] }), source: unplugged };
+    await rm(join(unplugged, images[1]!.path));
+    await expect(extractFeatures(workspace, asked)).rejects.toMatchObject({
+      code: 'image',
+      message: expect.stringContaining(images[1]!.path) as string,
+    });
+    await rm(unplugged, { recursive: true });
+    await expect(extractFeatures(workspace, asked)).rejects.toMatchObject({
+      code: 'missing-folder',
+      message: expect.stringMatching(/^The folder ".*unplugged" with the dataset's pictures is gone/) as string,
+    });
   });
 });
 

@@ -34,7 +34,9 @@ export function addDatasetCommands(program: Command, session: Session): void {
       const { addDataset } = await import('../../studio/datasets.ts');
       const summary = await addDataset(await session.workspace(), { path, name, format, copy }, session.task());
       if (summary.sameAs)
-        session.remark(`It is in the workspace already, as ${summary.sameAs.join(', ')}: they share their features.`);
+        session.remark(
+          `It is in the workspace already, as ${summary.sameAs.join(', ')}${summary.sharesFeatures ? ': they share their features' : ''}.`,
+        );
       session.answer(summary, describeDataset(summary));
     });
 

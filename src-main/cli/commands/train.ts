@@ -92,7 +92,7 @@ export function resumeCommand(run: string, workspace: string | undefined): strin
   return ['sidetune', 'train', '--resume', shellWord(run), ...where].join(' ');
 }
 
-function shellWord(text: string): string {
+export function shellWord(text: string): string {
   if (/^[\w@%+=:,./-]+$/.test(text)) return text;
   return process.platform === 'win32' ? `"${text}"` : `'${text.replaceAll("'", "'\\''")}'`;
 }
@@ -135,8 +135,15 @@ export function addTrainCommand(program: Command, session: Session): void {
   );
 }
 
-/** All flags with their help; numbers are checked when they are read. */
 function addTrainFlags(command: Command): Command {
+  return addRunFlags(command)
+    .option('--threads <n>', 'default: all cores')
+    .option('--forecast', 'only say what disk, memory and time it will take')
+    .option('--resume [run]', 'go on with a run, or with the newest unfinished one of what else is said');
+}
+
+/** Flags that say what is trained, on what and how, with their help; numbers are checked when they are read. */
+export function addRunFlags(command: Command): Command {
   const choice = (flags: string, description: string, choices: readonly string[]) =>
     new Option(flags, description).choices(choices);
   return command
@@ -171,10 +178,7 @@ function addTrainFlags(command: Command): Command {
       ]),
     )
     .addOption(choice('--step-form <form>', 'how a step is computed', ['plain', 'low-rank']))
-    .option('--forecast', 'only say what disk, memory and time it will take')
     .option('--no-test', 'leave the test split unread')
     .addOption(choice('--engine <engine>', 'default: compiled', ['compiled', 'eager']))
-    .addOption(choice('--device <device>', 'default: cpu', ['cpu']))
-    .option('--threads <n>', 'default: all cores')
-    .option('--resume [run]', 'go on with a run, or with the newest unfinished one of what else is said');
+    .addOption(choice('--device <device>', 'default: cpu', ['cpu']));
 }

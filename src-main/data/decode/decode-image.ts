@@ -53,9 +53,10 @@ interface Pixels {
 async function decodeContent(image: Picture, content: ImageContent): Promise<Pixels> {
   if ('grey' in content) return { pixels: spreadGrey(content.grey, 1), size: content };
   const bytes = content.encoded;
+  const limit = image.mostPixels ?? mostPixels;
   if (bytes.length === 0) throw unreadableImage(image, 'it is empty');
   try {
-    const { data, info } = await openSharp(bytes)
+    const { data, info } = await openSharp(bytes, limit)
       .autoOrient()
       .flatten({ background: '#ffffff' })
       .toColourspace('srgb')
@@ -63,15 +64,15 @@ async function decodeContent(image: Picture, content: ImageContent): Promise<Pix
       .toBuffer({ resolveWithObject: true });
     return { pixels: info.channels === 3 ? data : spreadGrey(data, info.channels), size: info };
   } catch (error) {
-    throw unreadableImage(image, reasonOf(bytes, error), error);
+    throw unreadableImage(image, reasonOf(bytes, error, limit), error);
   }
 }
 
-function openSharp(bytes: Buffer): Sharp {
+function openSharp(bytes: Buffer, limit: number): Sharp {
   // The TIFF reader calls missing strips an error and not a truncation, and would leave them black.
   const failOn = /^(II\*\0|MM\0\*)/.test(bytes.toString('latin1', 0, 4)) ? 'error' : 'truncated';
-  if (!isBmp(bytes)) return sharp(bytes, { limitInputPixels: mostPixels, failOn });
-  if (pixelsOfBmp(bytes) > mostPixels) throw new Error('pixel limit');
+  if (!isBmp(bytes)) return sharp(bytes, { limitInputPixels: limit, failOn });
+  if (pixelsOfBmp(bytes) > limit) throw new Error('pixel limit');
   const { data, width, height } = decodeBmp(bytes);
   return sharp(data, { raw: { width, height, channels: 4 } });
 }
@@ -82,9 +83,9 @@ function spreadGrey(data: Uint8Array, channels: number): Uint8Array {
   return pixels;
 }
 
-function reasonOf(bytes: Buffer, error: unknown): string {
+function reasonOf(bytes: Buffer, error: unknown, limit: number): string {
   const message = error instanceof Error ? error.message : String(error);
-  if (/pixel limit/.test(message)) return `it has more than ${mostPixels / 1e6} million pixels; scale it down`;
+  if (/pixel limit/.test(message)) return `it has more than ${limit / 1e6} million pixels; scale it down`;
   const brand = bytes.toString('latin1', 4, 12);
   if (/^ftyp(hei|hev|mif1|msf1)/.test(brand)) return 'it is HEIC, which is not supported; save it as JPEG or PNG';
   if (beginsAsLfsPointer(bytes)) return 'it is a Git LFS pointer; fetch the picture with "git lfs pull"';

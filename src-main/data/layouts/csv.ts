@@ -3,7 +3,15 @@ import { extname, join } from 'node:path';
 import { CsvError, parse } from 'csv-parse/sync';
 import { Failure } from '../../base/failure.ts';
 import { checkClassNames, sortedClasses } from './classes.ts';
-import { openTrainWithoutVal, splitOf, type FoundImage, type Layout, type Place, type Scan } from './layout.ts';
+import {
+  openTrainWithoutVal,
+  plainFolders,
+  splitOf,
+  type FoundImage,
+  type Layout,
+  type Place,
+  type Scan,
+} from './layout.ts';
 
 /*
  * CSV with a header: a column of image paths, relative to the file's folder, one of class names, and perhaps one of
@@ -46,7 +54,9 @@ async function scanCsv({ root, file }: Place): Promise<Scan> {
   checkClassNames(classes, files.length === 1 ? join(root, files[0]!) : root);
   const labels = new Map(classes.map((name, label) => [name, label]));
   const images = rows.map(({ path, label, split }): FoundImage => ({ path, label: labels.get(label)!, split }));
-  return { classes, images: openTrainWithoutVal(images), problems: [] };
+  const folders = file === undefined ? await plainFolders(root) : [];
+  const remark = `"${root}" is read as ${files.join(', ')} says, and not by its ${folders.length} folders: --format folder takes those for the classes.`;
+  return { classes, images: openTrainWithoutVal(images), problems: [], ...(folders.length > 1 ? { remark } : {}) };
 }
 
 const isCsv = (name: string): boolean => ['.csv', '.tsv'].includes(extname(name).toLowerCase());
@@ -139,11 +149,19 @@ function parseRows(file: string, { header, rows }: Records): Row[] {
     const label = cell(columns.label, 'label');
     if (columns.split < 0) return { path: withSlashes(path), label, split: undefined };
     const word = cell(columns.split, 'split');
-    const split = splitOf(word);
+    const split = statedSplit(word);
     if (!split)
-      throw new Failure('dataset', `The split ${JSON.stringify(word)} in ${where} is none of train, val and test.`);
+      throw new Failure(
+        'dataset',
+        `The split ${JSON.stringify(word)} in ${where} is none of train, val (or validation) and test.`,
+      );
     return { path: withSlashes(path), label, split };
   });
+}
+
+/** A column says what it means; only names of folders and files are guessed at. */
+function statedSplit(word: string): FoundImage['split'] {
+  return /^(train|val|validation|test)$/i.test(word) ? splitOf(word) : undefined;
 }
 
 /** Written on Windows, read elsewhere. */

@@ -1,3 +1,4 @@
+import { readdir } from 'node:fs/promises';
 import type { DatasetFormat, Problem, SplitName } from '../dataset.ts';
 import type { ImageReference } from '../image-reference.ts';
 
@@ -21,6 +22,8 @@ export interface Scan {
   classes: string[];
   images: FoundImage[];
   problems: Problem[];
+  /** What the user may not expect of a layout that was not asked for. */
+  remark?: string;
 }
 
 /** One way in which people keep labelled images. */
@@ -47,6 +50,14 @@ const splitWords: Record<string, SplitName> = {
 export function splitOf(word: string): SplitName | undefined {
   const folded = word.toLowerCase();
   return Object.hasOwn(splitWords, folded) ? splitWords[folded] : undefined;
+}
+
+/** Names of the folders in a folder that say no split, without hidden ones. */
+export async function plainFolders(root: string): Promise<string[]> {
+  const entries = await readdir(root, { withFileTypes: true });
+  return entries
+    .filter((entry) => entry.isDirectory() && !entry.name.startsWith('.') && splitOf(entry.name) === undefined)
+    .map(({ name }) => name);
 }
 
 /** Without a val split, what is in train is dealt into train and val. */

@@ -16,6 +16,7 @@ import { findRun } from '../../training/find-run.ts';
 import { openRun } from '../../training/open-run.ts';
 import { readConfig, runFile } from '../../training/run-folder.ts';
 import type { Workspace } from '../../workspace/workspace.ts';
+import { datasetAsEdited } from '../datasets.ts';
 import { usualThreads } from '../preferences.ts';
 import { KeptOpen } from '../kept-open.ts';
 import { AttentionViewer, type PictureAttention } from './attention.ts';
@@ -124,14 +125,14 @@ export class RunAnalysis {
   /** The images that were evaluated; undefined where they, or the parameters, are no longer the same. */
   private async imagesOf(run: string, { evaluation, data }: KeptEvaluation): Promise<Placed[] | undefined> {
     try {
-      const { dataset: name, classes } = await readConfig(this.workspace, run);
+      const { dataset: name, datasetEdits = 0, classes } = await readConfig(this.workspace, run);
       const { epoch } = await readCheckpointMetadata(runFile(this.workspace, run, 'best'));
       if (Number(epoch) !== evaluation.epoch) return undefined;
-      const dataset = await this.datasets(name);
+      const dataset = await datasetAsEdited(this.workspace, await this.datasets(name), datasetEdits);
       if (JSON.stringify(dataset.classes) !== JSON.stringify(classes)) return undefined;
       const images = dataset.images
         .map((image, index): Placed => ({ index, image }))
-        .filter(({ image }) => image.split === evaluation.split);
+        .filter(({ image }) => image.split === evaluation.split && !image.excluded);
       return labelledHash(images.map(({ image }) => image)) === data ? images : undefined;
     } catch (error) {
       if (error instanceof Failure) return undefined;

@@ -64,7 +64,10 @@ it('shows the problems of a dataset with what mends them, and takes it back', as
   });
   for (const split of ['train', 'val', 'test'] as const)
     expect(before.balance[split].reduce((sum, count) => sum + count)).toBe(before.splits[split]);
-  const problem = (kind: string) => before.problems.find((each) => each.kind === kind)!;
+  const problem = (kind: string) => {
+    const { images, fixes } = before.problems.find((each) => each.kind === kind)!;
+    return { images: images.map(({ index }) => index), fixes };
+  };
   const paths = (places: number[]) =>
     Promise.all(
       places.map(async (index) =>

@@ -23,6 +23,20 @@ it('cuts a thousand classes and problems short, with how many there are', () => 
   expect(overviewOfDatasets([large])).toMatch(/^NAME +CLASSES .*\nlarge +1,000 +1,281,167 +50,000 +- +1,000$/);
 });
 
+it('says of a damaged dataset that it is, and what to do', () => {
+  const message = '"/w/broken/dataset.json" is damaged: remove it.';
+  const damaged = {
+    name: 'broken',
+    classes: [],
+    splits: {},
+    problems: [{ kind: 'damaged-file', path: '/w', message }],
+  };
+  const lines = overviewOfDatasets([damaged, { ...large, problems: [] }]).split('\n');
+  expect(lines[1]).toMatch(/^broken +- +- +- +- +damaged$/);
+  expect(lines[2]).toMatch(/^large +1,000 .* 0$/);
+  expect(lines[3]).toBe(`broken: ${message}`);
+});
+
 it('lists all problems when they are asked for', () => {
   expect(describeDataset(large, true).split('\n')).toHaveLength(4 + 1000);
 });

@@ -49,6 +49,18 @@ describe('progress into a file', () => {
     ]);
   });
 
+  it('shows the best epoch beside one that is worse', () => {
+    const progress = printer({});
+    [0.25, 0.75, 0.5].forEach((top1, index) => {
+      clock += 5000;
+      progress.epoch({ epoch: index + 1, loss: 0.5, val: { top1 } }, 3);
+    });
+    expect(written.slice(1)).toEqual([
+      'epoch 2/3: loss 0.5000, val top-1 75.0 %\n',
+      'epoch 3/3: loss 0.5000, val top-1 50.0 % (best 75.0 %, epoch 2)\n',
+    ]);
+  });
+
   it('shows epochs of which nothing else is known', () => {
     const progress = printer({});
     progress.epoch({ epoch: 2, loss: 0.5, val: { top1: 0.25 } }, 2);

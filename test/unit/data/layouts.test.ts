@@ -201,6 +201,14 @@ describe('CSV', () => {
     expect((await scanOf('image\tlabel\na.png\tx\n', 'tabs.tsv')).classes).toEqual(['x']);
   });
 
+  it('goes before class folders, and says so where there are some', async () => {
+    await put({ 'labels.csv': 'path,label\ncat/a,x\n', 'cat/a': '', 'train/b': '' });
+    expect((await csvLayout.scan({ root })).remark).toBeUndefined();
+    await put({ 'dog/a': '' });
+    expect((await csvLayout.scan({ root })).remark).toMatch(/read as labels.csv says, and not by its 2 folders/);
+    expect((await csvLayout.scan({ root, file: 'labels.csv' })).remark).toBeUndefined();
+  });
+
   it('several files are splits by their names', async () => {
     await put({ 'train.csv': 'path,label\na,x\n', 'valid.csv': 'path,label\nb,x\n', 'other.csv': 'id,score\n1,2\n' });
     const { layout } = await chooseLayout(root, 'auto');
@@ -215,7 +223,11 @@ describe('CSV', () => {
     ['', /has to name a column/],
     ['path,label\na.png\n', /no label in line 2 of/],
     ['path,label\n\n,cat\n', /no path of an image in line 3 of/],
-    ['path,label,split\na,b,holdout\n', /split "holdout" in line 2 of .* is none of train, val and test/],
+    [
+      'path,label,split\na,b,holdout\n',
+      /split "holdout" in line 2 of .* is none of train, val \(or validation\) and test/,
+    ],
+    ['path,label,split\na,b,validation\nb,b,testing\n', /split "testing" in line 3 of/],
     ['path,label\n"a,b\n', /not well-formed CSV: Quote Not Closed/],
     ['path,label\na,cat\nb,Cat\n', /differ only in case/],
   ])('refuses %j', async (text, message) => {

@@ -12,6 +12,7 @@ export function someCard(changes: Partial<Card> = {}): Card {
     parameters: 1234,
     headParameters: 85,
     epoch: 13,
+    epochsDone: 30,
     val: { top1: 0.9125, macro: 0.9 },
     test: null,
     backbone: { name: 'tiny', sha256: 'ab'.repeat(32), batch: null },

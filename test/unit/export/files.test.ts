@@ -84,6 +84,13 @@ describe('the card', () => {
       expect(text.replaceAll('\n', ' ')).toContain(phrase);
   });
 
+  it('says that training stopped early where it did', () => {
+    expect(cardText(someCard(), ['adaptor'], {})).not.toContain('stopped early');
+    expect(cardText(someCard({ epochsDone: 14 }), ['adaptor'], {})).toContain(
+      'Training stopped early, after epoch 14 of the 30 asked for',
+    );
+  });
+
   it('says how far the models are from the app, and what is allowed', () => {
     const parity = { images: 64, maxAbsLogit: 0.00123, top1Changes: 1, bound: 0.05, changed: [] };
     const plain = cardText(someCard(), ['adaptor', 'merged'], { adaptor: parity, merged: parity });

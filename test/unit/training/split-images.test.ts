@@ -23,7 +23,7 @@ it('takes all images of each split, or of train as many as the limit, stratified
 });
 
 it('leaves the test split unread where asked to', () => {
-  expect(splitImages(dataset({ train: 2, test: 3 }), { limit: null, seed: 1 }, true).test).toEqual([]);
+  expect(splitImages(dataset({ train: 2, test: 3 }), { limit: null, seed: 1 }, { noTest: true }).test).toEqual([]);
 });
 
 it('refuses a dataset with nothing to train on', () => {

@@ -1,0 +1,199 @@
+/** What is answered over HTTP: the Open Inference Protocol with Triton's extensions, and Prometheus' figures. */
+import { createHash } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
+import { promisify } from 'node:util';
+import { deflate, gzip } from 'node:zlib';
+import { decodeRequest, encodeResponse, HEADER_LENGTH, type Encoded } from '../../oip/messages.ts';
+import { ProtocolError } from '../../oip/protocol-error.ts';
+import { checkAccess } from './access.ts';
+import { HttpError } from './http-error.ts';
+import { metricsText } from './metrics.ts';
+import type { BodyRoom } from './read-body.ts';
+import { VERSION, type ServedModel } from './served-model.ts';
+import { add } from './statistics.ts';
+
+export interface Answer {
+  status: number;
+  headers: Record<string, string>;
+  parts: readonly Uint8Array[];
+}
+
+export interface RoutesParts {
+  models: readonly ServedModel[];
+  room: BodyRoom;
+  token: string | undefined;
+  version: string;
+  isDraining: () => boolean;
+}
+
+const EXTENSIONS = ['binary_tensor_data', 'model_configuration', 'model_repository', 'statistics'];
+const PACKERS = { gzip: promisify(gzip), deflate: promisify(deflate) };
+
+export class Routes {
+  private readonly models: ReadonlyMap<string, ServedModel>;
+
+  constructor(private readonly parts: RoutesParts) {
+    this.models = new Map(parts.models.map((model) => [model.name, model]));
+  }
+
+  /**
+   * @param signal aborts when nobody waits for the answer any more
+   * @throws HttpError, ProtocolError; anything else is a defect
+   */
+  async answer(request: IncomingMessage, signal: AbortSignal): Promise<Answer> {
+    const path = pathOf(request);
+    const draining = this.parts.isDraining();
+    // Whoever looks after the machine may know that it runs without knowing the token.
+    if (path.length === 3 && path[0] === 'v2' && path[1] === 'health') {
+      allow(request, 'GET');
+      if (path[2] === 'live') return json({ live: true });
+      if (path[2] === 'ready') return json({ ready: !draining }, draining ? 503 : 200);
+    }
+    checkAccess(request, this.parts.token);
+    if (path.length === 1 && path[0] === 'metrics') {
+      allow(request, 'GET');
+      return text(metricsText(this.parts.models, this.parts.room.bytes));
+    }
+    if (path[0] !== 'v2') throw nothingHere();
+    if (path.length === 1) {
+      allow(request, 'GET');
+      return json({ name: 'sidetune', version: this.parts.version, extensions: EXTENSIONS });
+    }
+    if (path[1] === 'repository') return this.repository(path.slice(2), request);
+    if (path[1] !== 'models') throw nothingHere();
+    return this.model(path.slice(2), request, signal);
+  }
+
+  private repository(path: readonly string[], request: IncomingMessage): Answer {
+    allow(request, 'POST');
+    if (path.length === 1 && path[0] === 'index')
+      return json(this.parts.models.map(({ name }) => ({ name, version: VERSION, state: 'READY', reason: '' })));
+    if (path[0] === 'models')
+      throw new HttpError(400, 'This server offers what it was started with, and loads nothing.');
+    throw nothingHere();
+  }
+
+  private async model(path: readonly string[], request: IncomingMessage, signal: AbortSignal): Promise<Answer> {
+    const [name = '', ...rest] = path;
+    if (name === 'stats' && rest.length === 0) {
+      allow(request, 'GET');
+      return stats(this.parts.models);
+    }
+    const model = this.models.get(name);
+    if (!model)
+      throw new HttpError(404, `There is no model of this name: there are ${[...this.models.keys()].join(', ')}.`);
+    if (rest[0] === 'versions') {
+      if (rest[1] !== VERSION) throw new HttpError(404, `Model "${name}" has the version ${VERSION} alone.`);
+      rest.splice(0, 2);
+    }
+    if (rest.length > 1) throw nothingHere();
+    if (rest[0] === 'infer') {
+      allow(request, 'POST');
+      return this.infer(model, request, signal);
+    }
+    allow(request, 'GET');
+    switch (rest[0]) {
+      case undefined:
+        return json(model.metadata());
+      case 'ready': {
+        const ready = !this.parts.isDraining();
+        return json({ name, ready }, ready ? 200 : 503);
+      }
+      case 'config':
+        return json(model.config());
+      case 'stats':
+        return stats([model]);
+      default:
+        throw nothingHere();
+    }
+  }
+
+  private async infer(model: ServedModel, request: IncomingMessage, signal: AbortSignal): Promise<Answer> {
+    if (this.parts.isDraining())
+      throw new HttpError(503, 'The server is being stopped: ask again when it is back.', { 'retry-after': '5' });
+    const { statistics } = model;
+    const begun = performance.now();
+    try {
+      const answer = await this.parts.room.with(request, async (body, received) => {
+        statistics.bytesReceived += received;
+        const headerLength = headerLengthOf(request);
+        const asked = headerLength === 0 ? model.rawRequest(body) : decodeRequest(body, headerLength);
+        const arrived = performance.now();
+        const response = await model.infer(asked, signal);
+        const inferred = performance.now();
+        const encoded = await packed(request, encodeResponse(response));
+        add(statistics.computeOutput, performance.now() - inferred);
+        encoded.headers['server-timing'] = `infer;dur=${(inferred - arrived).toFixed(2)}`;
+        return encoded;
+      });
+      add(statistics.success, performance.now() - begun);
+      statistics.lastInference = Date.now();
+      statistics.bytesSent += answer.parts.reduce((sum, { byteLength }) => sum + byteLength, 0);
+      return answer;
+    } catch (error) {
+      add(statistics.fail, performance.now() - begun);
+      if (error instanceof HttpError && error.status === 503) statistics.rejected++;
+      throw error;
+    }
+  }
+}
+
+/** The parts of a path, decoded. @throws HttpError 400 */
+function pathOf({ url = '/' }: IncomingMessage): string[] {
+  try {
+    const [path = '/'] = url.split(/[?#]/, 1);
+    return path
+      .replace(/^\/+|\/+$/g, '')
+      .split('/')
+      .map(decodeURIComponent);
+  } catch {
+    throw new HttpError(400, 'The address cannot be read.');
+  }
+}
+
+function allow({ method }: IncomingMessage, allowed: 'GET' | 'POST'): void {
+  if (method !== allowed && !(method === 'HEAD' && allowed === 'GET'))
+    throw new HttpError(405, `This address takes ${allowed}.`, { allow: allowed });
+}
+
+function headerLengthOf({ headers }: IncomingMessage): number | undefined {
+  const stated = headers[HEADER_LENGTH];
+  if (stated === undefined) return undefined;
+  if (typeof stated !== 'string' || !/^\d{1,15}$/.test(stated))
+    throw new ProtocolError('Inference-Header-Content-Length has to be a whole number from 0 on.');
+  return Number(stated);
+}
+
+/** The body with its digest (RFC 9530), packed where that was asked for by name. */
+async function packed({ headers }: IncomingMessage, { parts, headerLength }: Encoded): Promise<Answer> {
+  const own: Record<string, string> = {
+    'content-type': headerLength === undefined ? 'application/json' : 'application/octet-stream',
+    ...(headerLength === undefined ? {} : { [HEADER_LENGTH]: String(headerLength) }),
+  };
+  const accepted = (headers['accept-encoding'] ?? '').split(',').map((coding) => coding.trim().toLowerCase());
+  const coding = accepted.length === 1 ? accepted[0] : undefined;
+  let body = parts;
+  if (coding === 'gzip' || coding === 'deflate') {
+    body = [await PACKERS[coding](Buffer.concat(parts), { level: 1 })];
+    own['content-encoding'] = coding;
+  }
+  const hash = createHash('sha256');
+  for (const part of body) hash.update(part);
+  return { status: 200, headers: { ...own, 'content-digest': `sha-256=:${hash.digest('base64')}:` }, parts: body };
+}
+
+function stats(models: readonly ServedModel[]): Answer {
+  return json({ model_stats: models.map(({ name, statistics }) => statistics.report(name, VERSION)) });
+}
+
+export function json(value: unknown, status = 200): Answer {
+  return { status, headers: { 'content-type': 'application/json' }, parts: [Buffer.from(JSON.stringify(value))] };
+}
+
+function text(words: string): Answer {
+  return { status: 200, headers: { 'content-type': 'text/plain; version=0.0.4' }, parts: [Buffer.from(words)] };
+}
+
+function nothingHere(): HttpError {
+  return new HttpError(404, 'There is nothing at this address: the protocol begins at /v2.');
+}

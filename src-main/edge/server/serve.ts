@@ -1,0 +1,120 @@
+/** Backbones offered over the Open Inference Protocol, version 2. */
+import { readFile } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
+import type { Backbone } from '../../backbone/catalogue.ts';
+import { Failure } from '../../base/failure.ts';
+import { LateDecoder } from '../../data/decode/late-decoder.ts';
+import { GatheringVit } from '../gathering-vit.ts';
+import { isLoopback, readToken } from './access.ts';
+import { Batcher } from './batcher.ts';
+import { DEFAULT_LIMITS, type Limits } from './limits.ts';
+import { listen } from './listen.ts';
+import { BodyRoom } from './read-body.ts';
+import { Routes } from './routes.ts';
+import { ServedModel } from './served-model.ts';
+
+export interface ServeOptions {
+  backbones: readonly Backbone[];
+  /** Blocks that sums may go up to; `usualUpto` of each backbone when left out. */
+  upto?: readonly number[];
+  host: string;
+  /** 0 picks one. */
+  port: number;
+  tokenFile?: string;
+  tls?: { cert: string; key: string };
+  threads?: number;
+  limits?: Partial<Limits>;
+  /** Of this program, for the server's metadata. */
+  version: string;
+  /** Told of errors that are nobody's but ours. */
+  onDefect: (error: unknown) => void;
+}
+
+export interface EdgeServer {
+  url: string;
+  port: number;
+  token: string | null;
+  models: readonly ServedModel[];
+  /** Answers what has been accepted, then ends. */
+  close(): Promise<void>;
+}
+
+/** A quarter, half, three quarters and all of the blocks, and two thirds, which is where MIET usually learns best. */
+export function usualUpto(blocks: number): number[] {
+  const shares = [1 / 4, 1 / 2, 2 / 3, 3 / 4, 1].map((share) => Math.max(1, Math.round(share * blocks)));
+  return [...new Set(shares)].sort((a, b) => a - b);
+}
+
+/** @throws Failure `usage`, `token-file`, `tls`, `port`, `backbone` */
+export async function serveBackbones(options: ServeOptions): Promise<EdgeServer> {
+  const { backbones, host, port, tokenFile, onDefect } = options;
+  const limits = { ...DEFAULT_LIMITS, ...options.limits };
+  const token = tokenFile === undefined ? undefined : await readToken(tokenFile);
+  if (token === undefined && !isLoopback(host))
+    throw new Failure(
+      'usage',
+      `Listening at ${host} lets other machines in, which takes a token: write one into a file and give it with --token-file.`,
+    );
+  const tls = options.tls && { cert: await readPem(options.tls.cert), key: await readPem(options.tls.key) };
+  const decoder = new LateDecoder();
+  const vits: GatheringVit[] = [];
+  const close = async () => {
+    for (const vit of vits) await vit.close();
+    await decoder.close();
+  };
+  try {
+    const models: ServedModel[] = [];
+    for (const backbone of backbones) {
+      const upto = [...new Set(options.upto ?? usualUpto(backbone.structure.blocks))].sort((a, b) => a - b);
+      const vit = await GatheringVit.open(backbone, { upto, threads: options.threads ?? availableParallelism() });
+      vits.push(vit);
+      const batcher = new Batcher(vit, limits);
+      const { name } = backbone;
+      models.push(new ServedModel({ name, vit, batcher, limits }));
+      models.push(new ServedModel({ name: `${name}-image`, vit, batcher, limits, decoder }));
+    }
+    checkNames(models);
+    let draining = false;
+    const room = new BodyRoom(limits);
+    const routes = new Routes({ models, room, token, version: options.version, isDraining: () => draining });
+    const listening = await listen({
+      host,
+      port,
+      tls,
+      limits,
+      onDefect,
+      answer: (request, signal) => routes.answer(request, signal),
+      onDrain: () => (draining = true),
+    });
+    const shown = host.includes(':') ? `[${host}]` : host;
+    return {
+      url: `${tls ? 'https' : 'http'}://${shown}:${listening.port}`,
+      port: listening.port,
+      token: token ?? null,
+      models,
+      close: async () => {
+        await listening.drain();
+        await close();
+      },
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+function checkNames(models: readonly ServedModel[]): void {
+  const names = models.map(({ name }) => name);
+  const twice = names.find((name, index) => names.indexOf(name) !== index);
+  if (twice !== undefined)
+    throw new Failure(
+      'usage',
+      `Two of the backbones would be served as "${twice}": serve one of them under another name.`,
+    );
+}
+
+async function readPem(file: string): Promise<Buffer> {
+  return readFile(file).catch((error: unknown) => {
+    throw new Failure('tls', `"${file}" cannot be read: check --tls-cert and --tls-key.`, { cause: error });
+  });
+}

@@ -1,0 +1,302 @@
+/** The sweep as a job: features once for all trials, the trials, the winner kept as a run and read on test once. */
+import { availableParallelism } from 'node:os';
+import { isDeepStrictEqual } from 'node:util';
+import { Failure } from '../base/failure.ts';
+import type { TaskOptions } from '../base/progress.ts';
+import type { DatasetImage } from '../data/dataset.ts';
+import { withFeatures } from '../features/with-features.ts';
+import { Journal } from '../sweep/journal.ts';
+import { prunerOf } from '../sweep/pruner.ts';
+import { choiceOf, type SweepSpace } from '../sweep/read-space.ts';
+import { samplerOf } from '../sweep/sampler.ts';
+import { Scheduler, type Controls } from '../sweep/schedule.ts';
+import type { SweepConfig } from '../sweep/sweep-config.ts';
+import type { SweepEvent } from '../sweep/sweep-events.ts';
+import {
+  claimSweepId,
+  readControls,
+  readSweepConfig,
+  sweepFile,
+  writeControls,
+  writeSweepConfig,
+  type AskedControls,
+} from '../sweep/sweep-folder.ts';
+import { SweepState } from '../sweep/sweep-state.ts';
+import { buildNetwork } from '../training/build-network.ts';
+import { frozenFactsOf } from '../training/open-run.ts';
+import type { Settings } from '../training/settings.ts';
+import { splitImages, type SplitImages } from '../training/split-images.ts';
+import { chooseStep } from '../training/step-choice.ts';
+import { takeLock } from '../workspace/lock.ts';
+import type { Workspace } from '../workspace/workspace.ts';
+import { hashesOf, planRun, type RunPlan } from './plan-run.ts';
+import {
+  exampleSettings,
+  longestEpochs,
+  planSweep,
+  probes,
+  seedsOf,
+  settingsByMaps,
+  type SweepPlan,
+  type SweepRequest,
+} from './plan-sweep.ts';
+import { answerOf, type SweepAnswer } from './sweep-answer.ts';
+import { finishWinner } from './sweep-winner.ts';
+import { mapsOf, StudioTrialRunner } from './trial-runner.ts';
+
+export type { SweepAnswer } from './sweep-answer.ts';
+export type { SweepRequest } from './plan-sweep.ts';
+
+export interface SweepOptions extends TaskOptions {
+  /** The sweep has its id: from here on it can be gone on with. */
+  onStart?: (config: SweepConfig) => void;
+  /** What happens, as it is logged. */
+  onEvent?: (event: SweepEvent, state: SweepState) => void;
+}
+
+/** Begins a sweep and runs it to its end. @throws Failure with the sentence for the user; the signal's reason */
+export async function startSweep(
+  workspace: Workspace,
+  request: SweepRequest,
+  options: SweepOptions = {},
+): Promise<SweepAnswer> {
+  const plan = await planSweep(workspace, request, options);
+  const stepForms = await chooseForms(workspace, plan, request, options);
+  const sweep = await claimSweepId(workspace, plan.config.dataset);
+  const config: SweepConfig = { ...plan.config, sweep, created: new Date().toISOString(), stepForms };
+  return locked(workspace, sweep, async () => {
+    await writeSweepConfig(workspace, config);
+    return perform(workspace, config, plan.run, options);
+  });
+}
+
+export interface MoreOfSweep {
+  /** Trials that the sweep should have in all. */
+  trials?: number;
+  parallel?: number;
+}
+
+/** Goes on with a sweep. @throws Failure `no-sweep`, `busy`, `finished`, `dataset-changed`, `backbone-changed` */
+export async function resumeSweep(
+  workspace: Workspace,
+  sweep: string,
+  { trials, parallel }: MoreOfSweep = {},
+  options: SweepOptions = {},
+): Promise<SweepAnswer> {
+  const config = await readSweepConfig(workspace, sweep);
+  const { dataset, backbone, noTest } = config;
+  const space: SweepSpace = config;
+  return locked(workspace, sweep, async () => {
+    const before = await readControls(workspace, sweep);
+    const asked = { trials: trials ?? before.trials, parallel: parallel ?? before.parallel };
+    await writeControls(workspace, sweep, { ...before, ...asked, stop: false });
+    const settings = choiceOf(space, probes(space.space)[0]!);
+    const run = await planRun(workspace, { dataset, backbone, settings, noTest }, options);
+    checkSame(config, run);
+    return perform(workspace, config, run, options);
+  });
+}
+
+/** @throws Failure `busy` where the sweep runs already */
+async function locked<T>(workspace: Workspace, sweep: string, task: () => Promise<T>): Promise<T> {
+  const release = await takeLock(sweepFile(workspace, sweep, 'lock'));
+  if (!release)
+    throw new Failure('busy', `Sweep ${sweep} is running in another process: wait for it, or stop it there.`);
+  try {
+    return await task();
+  } finally {
+    await release();
+  }
+}
+
+/** @throws Failure where a sweep would go on with other data than it began with */
+function checkSame(config: SweepConfig, { dataset, backbone, splits }: RunPlan): void {
+  if (config.backboneSha256 !== backbone.sha256)
+    throw new Failure(
+      'backbone-changed',
+      `Backbone ${backbone.name} is not the one that sweep ${config.sweep} began with: start a new sweep, or put the old file back.`,
+    );
+  const { train, val } = hashesOf(splits);
+  if (train === config.data.train && val === config.data.val && isDeepStrictEqual(dataset.classes, config.classes))
+    return;
+  throw new Failure(
+    'dataset-changed',
+    `The images or classes of dataset ${dataset.name} have changed since sweep ${config.sweep} began: start a new sweep.`,
+  );
+}
+
+/** How steps are computed, fixed for the whole sweep before anything else makes the machine busy. */
+async function chooseForms(
+  workspace: Workspace,
+  { run, space, config }: SweepPlan,
+  { stepForm }: SweepRequest,
+  options: TaskOptions,
+): Promise<SweepConfig['stepForms']> {
+  const frozen = frozenFactsOf(run.backbone, run.dataset.classes.length);
+  const forms: SweepConfig['stepForms'] = {};
+  for (const [method, settings] of exampleSettings(space, run)) {
+    const question = { settings, frozen, threads: config.threads, engine: config.engine };
+    forms[method] = (await chooseStep(workspace, question, run.splits.train.length, stepForm, options)).stepForm;
+  }
+  return forms;
+}
+
+/** Runs what is left of a sweep. */
+async function perform(
+  workspace: Workspace,
+  config: SweepConfig,
+  run: RunPlan,
+  options: SweepOptions,
+): Promise<SweepAnswer> {
+  const started = performance.now();
+  const state = new SweepState(config.space);
+  const { journal, events } = await Journal.open(sweepFile(workspace, config.sweep, 'log'));
+  for (const event of events) state.apply(event);
+  const keep = (event: SweepEvent): void => {
+    journal.append(event);
+    options.onEvent?.(event, state);
+  };
+  let extract = 0;
+  try {
+    if (events.length === 0) keep({ event: 'sweep', config });
+    options.onStart?.(config);
+    const { trials = config.trials } = await readControls(workspace, config.sweep);
+    if (!state.closed || state.known().length < trials) {
+      extract = await runTrials(workspace, config, run, { ...options, state, keep });
+      const closed = await finishWinner(workspace, config, run, state, keep, options);
+      state.apply(closed);
+      keep(closed);
+    }
+  } finally {
+    const spent = { event: 'spent', extract, total: (performance.now() - started) / 1000 } as const;
+    state.apply(spent);
+    journal.append(spent);
+    await journal.sync().finally(() => journal.close());
+  }
+  return answerOf(config, state);
+}
+
+interface Kept {
+  state: SweepState;
+  keep: (event: SweepEvent) => void;
+}
+
+/** Extracts features and runs all trials that are left. @returns seconds of extraction */
+async function runTrials(
+  workspace: Workspace,
+  config: SweepConfig,
+  run: RunPlan,
+  { state, keep, ...options }: SweepOptions & Kept,
+): Promise<number> {
+  const { dataset, backbone } = run;
+  const space: SweepSpace = config;
+  const frozen = frozenFactsOf(backbone, dataset.classes.length);
+  const networks = settingsByMaps(space, run).map((settings) => buildNetwork(settings, frozen, 'plain'));
+  const splitsOf = splitsBySeed(run);
+  const seeds = seedsOf(space).map((seed) => splitsOf({ ...run.settings, seed }));
+  const lists = [...seeds.map(({ train }) => train), run.splits.val];
+  const features = {
+    backbone,
+    source: dataset.source,
+    lists,
+    maps: mapsOf(networks),
+    threads: availableParallelism(),
+    cache: run.settings.cache,
+  };
+  let extract = 0;
+  await withFeatures(workspace, features, options, async ({ sets, seconds }) => {
+    extract += seconds;
+    const setOf = (images: readonly DatasetImage[]) => sets[lists.findIndex((list) => list === images)]!;
+    const runner = new StudioTrialRunner({ workspace, config, space, backbone, frozen, splitsOf, setOf });
+    const stop = new AbortController();
+    const watched = await ControlsFile.open(workspace, config);
+    const scheduler = new Scheduler({
+      sampler: samplerOf(config.sampler, config.space, config.seed),
+      pruner: prunerOf(config.pruner, longestEpochs(space, run)),
+      lag: config.lag,
+      memory: config.memory,
+      runner,
+      state,
+      keep: (event) => {
+        keep(event);
+        if (event.event === 'end')
+          options.onProgress?.({ task: 'sweep', done: ended(state), total: watched.controls.trials, unit: 'trials' });
+      },
+      controls: watched.controls,
+      signal: options.signal ? AbortSignal.any([options.signal, stop.signal]) : stop.signal,
+    });
+    watched.listen(
+      (controls) => scheduler.change(controls),
+      () => stop.abort(stopped(config)),
+    );
+    try {
+      await scheduler.run();
+    } finally {
+      watched.close();
+    }
+  });
+  return extract;
+}
+
+function ended(state: SweepState): number {
+  return state.known().filter((trial) => trial.state !== 'running').length;
+}
+
+function stopped({ sweep }: SweepConfig): Failure {
+  return new Failure('stopped', `Sweep ${sweep} was stopped: "sidetune sweep resume ${sweep}" goes on with it.`);
+}
+
+/** Lists of images, the same object for the same settings: features are found by it. */
+function splitsBySeed({
+  dataset,
+  splits,
+  settings: { limit, seed: own },
+}: RunPlan): (settings: Settings) => SplitImages {
+  const bySeed = new Map([[limit === null ? 0 : own, splits]]);
+  return ({ seed }) => {
+    const key = limit === null ? 0 : seed;
+    let found = bySeed.get(key);
+    if (!found) {
+      found = { ...splitImages(dataset, { limit, seed }, { noTest: true }), val: splits.val };
+      bySeed.set(key, found);
+    }
+    return found;
+  };
+}
+
+const LOOK_EVERY_MS = 300;
+
+/** What is asked of a sweep while it runs, by whoever may write its controls: this process or another. */
+class ControlsFile {
+  private timer: NodeJS.Timeout | undefined;
+
+  private constructor(
+    private readonly workspace: Workspace,
+    private readonly config: SweepConfig,
+    public controls: Controls,
+  ) {}
+
+  static async open(workspace: Workspace, config: SweepConfig): Promise<ControlsFile> {
+    return new ControlsFile(workspace, config, controlsOf(config, await readControls(workspace, config.sweep)));
+  }
+
+  listen(onChange: (controls: Controls) => void, onStop: () => void): void {
+    const look = async (): Promise<void> => {
+      const asked = await readControls(this.workspace, this.config.sweep);
+      if (asked.stop) onStop();
+      const controls = controlsOf(this.config, asked);
+      if (isDeepStrictEqual(controls, this.controls)) return;
+      this.controls = controls;
+      onChange(controls);
+    };
+    this.timer = setInterval(() => void look(), LOOK_EVERY_MS);
+  }
+
+  close(): void {
+    clearInterval(this.timer);
+  }
+}
+
+function controlsOf(config: SweepConfig, { trials, parallel, stopped: byHand }: AskedControls): Controls {
+  return { trials: trials ?? config.trials, parallel: parallel ?? config.parallel, stopped: byHand };
+}

@@ -1,0 +1,162 @@
+/** What becomes of a sweep's winner: an ordinary run, read on test once, and perhaps trained again on more. */
+import { copyFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Failure } from '../base/failure.ts';
+import { exists } from '../base/exists.ts';
+import type { TaskOptions } from '../base/progress.ts';
+import { imagesOf } from '../data/dataset.ts';
+import { findSweep } from '../sweep/find-sweep.ts';
+import { choiceOf } from '../sweep/read-space.ts';
+import type { SweepConfig } from '../sweep/sweep-config.ts';
+import type { SweepEvent, TrialEnd } from '../sweep/sweep-events.ts';
+import { readPromotion, readSweepConfig, readTrialEnd, trialFolder, writePromotion } from '../sweep/sweep-folder.ts';
+import type { SweepState } from '../sweep/sweep-state.ts';
+import {
+  claimRunId,
+  readConfigIn,
+  readResult,
+  resultSchema,
+  runFile,
+  runFiles,
+  writeConfig,
+  writeResult,
+  type RunResult,
+} from '../training/run-folder.ts';
+import type { SettingsChoice } from '../training/settings.ts';
+import type { Workspace } from '../workspace/workspace.ts';
+import { evaluate } from './evaluate.ts';
+import type { RunPlan } from './plan-run.ts';
+import { stateOf } from './sweeps.ts';
+import { train, type TrainOptions } from './train.ts';
+import type { TrainRequest } from './train-request.ts';
+
+/**
+ * Keeps the best trial as a run, and either reads test for it, or trains its settings on train and val together and
+ * reads test for that.
+ */
+export async function finishWinner(
+  workspace: Workspace,
+  config: SweepConfig,
+  { dataset }: Pick<RunPlan, 'dataset'>,
+  state: SweepState,
+  keep: (event: SweepEvent) => void,
+  options: TaskOptions,
+): Promise<Extract<SweepEvent, { event: 'closed' }>> {
+  const winner = state.best();
+  if (!winner) return { event: 'closed', best: null, retrained: null };
+  const best = await promoteTrial(workspace, config.sweep, winner.number);
+  if (config.retrain) {
+    const settings = choiceOf(config, winner.point);
+    const retrained = await retrain(workspace, config, settings, state, keep, options);
+    return { event: 'closed', best, retrained };
+  }
+  if (config.noTest || imagesOf(dataset, 'test').length === 0) return { event: 'closed', best, retrained: null };
+  return { event: 'closed', best: await readTest(workspace, best, config.threads, options), retrained: null };
+}
+
+/** Makes a run of a trial of a sweep that is named as `findSweep` takes it. @throws Failure `no-sweep`, `no-trial` */
+export async function promoteNamed(workspace: Workspace, named: string, trial: number): Promise<RunResult> {
+  return promoteTrial(workspace, await findSweep(workspace, named), trial);
+}
+
+/**
+ * Trains a trial's settings on train and val together, as a run of its own, and reads test for it.
+ * @param trial the best when left out
+ * @throws Failure `no-sweep`, `no-trial`, and those of `train`
+ */
+export async function retrainTrial(
+  workspace: Workspace,
+  named: string,
+  trial: number | undefined,
+  options: TrainOptions = {},
+): Promise<RunResult> {
+  const config = await readSweepConfig(workspace, await findSweep(workspace, named));
+  const state = await stateOf(workspace, config);
+  const chosen = trial === undefined ? state.best() : state.trials[trial];
+  if (!chosen)
+    throw new Failure(
+      'no-trial',
+      `Sweep ${config.sweep} has no ${trial === undefined ? 'trial that is done' : `trial ${trial}`} yet.`,
+    );
+  const settings = choiceOf(config, chosen.point);
+  return train(workspace, retrainRequest(config, settings), options);
+}
+
+function retrainRequest(config: SweepConfig, settings: SettingsChoice): TrainRequest {
+  const { dataset, backbone, noTest, stepForms, engine, device, threads } = config;
+  const stepForm = stepForms[settings.method];
+  return { dataset, backbone, noTest, engine, device, threads, stepForm, trainOn: 'train+val', settings };
+}
+
+/** Trains the winner's settings on train and val, or goes on with that. */
+async function retrain(
+  workspace: Workspace,
+  config: SweepConfig,
+  settings: SettingsChoice,
+  state: SweepState,
+  keep: (event: SweepEvent) => void,
+  options: TaskOptions,
+): Promise<RunResult> {
+  const begun = state.retraining;
+  const whole = begun === undefined ? null : await readResult(workspace, begun).catch(() => null);
+  if (whole) return whole;
+  const resume = begun !== undefined && (await exists(runFile(workspace, begun, 'config'))) ? begun : undefined;
+  const onStart = (run: string) => {
+    const event = { event: 'retraining', run } as const;
+    state.apply(event);
+    keep(event);
+  };
+  return train(workspace, { ...retrainRequest(config, settings), resume }, { ...options, onStart });
+}
+
+/** The run with its score on test, read and kept unless it is there already. */
+async function readTest(
+  workspace: Workspace,
+  best: RunResult,
+  threads: number,
+  options: TaskOptions,
+): Promise<RunResult> {
+  if (best.test) return best;
+  const { top1, macro } = await evaluate(workspace, { run: best.run, split: 'test', threads }, options);
+  const result = { ...best, test: { top1, macro } };
+  await writeResult(workspace, result);
+  return result;
+}
+
+/**
+ * Makes an ordinary run of a trial that came to its end; the run it has become already, where it is still there.
+ * @throws Failure `no-trial`
+ */
+export async function promoteTrial(workspace: Workspace, sweep: string, trial: number): Promise<RunResult> {
+  const folder = trialFolder(workspace, sweep, trial);
+  const before = await readPromotion(folder);
+  const kept = before === undefined ? null : await readResult(workspace, before).catch(() => null);
+  if (kept) return kept;
+  const result = wholeResult(await readTrialEnd(folder));
+  const config = await readConfigIn(folder).catch(() => undefined);
+  if (!result || !config)
+    throw new Failure(
+      'no-trial',
+      `Trial ${trial} of sweep ${sweep} did not come to its end, so it cannot be made a run: "sidetune sweep show ${sweep}" shows those that did.`,
+    );
+  const run = await claimRunId(workspace, config.settings.method, config.dataset);
+  for (const file of ['metrics', 'best'] as const)
+    await copyFile(join(folder, runFiles[file]), runFile(workspace, run, file)).catch((error: unknown) => {
+      throw new Failure(
+        'damaged-file',
+        `The files of trial ${trial} in "${folder}" are not whole: run the sweep again.`,
+        {
+          cause: error,
+        },
+      );
+    });
+  await writeConfig(workspace, { ...config, run, created: new Date().toISOString() });
+  const promoted = { ...result, run };
+  await writeResult(workspace, promoted);
+  await writePromotion(folder, run);
+  return promoted;
+}
+
+function wholeResult(end: TrialEnd | undefined): RunResult | undefined {
+  return end?.state === 'done' ? resultSchema.safeParse(end.result).data : undefined;
+}

@@ -1,0 +1,218 @@
+/** What a user can ask about the sweeps of a workspace, and ask of those that run. */
+import { rename, rm } from 'node:fs/promises';
+import { Failure } from '../base/failure.ts';
+import { readJournal } from '../sweep/journal.ts';
+import { findSweep, listSweepConfigs } from '../sweep/find-sweep.ts';
+import { overSeeds, type Repeats } from '../sweep/seeds.ts';
+import type { SweepConfig } from '../sweep/sweep-config.ts';
+import { readControls, readSweepConfig, sweepFile, writeControls } from '../sweep/sweep-folder.ts';
+import { SweepState, type Trial } from '../sweep/sweep-state.ts';
+import type { RunResult } from '../training/run-folder.ts';
+import { temporaryName } from '../workspace/atomic.ts';
+import { isHeld, takeLock } from '../workspace/lock.ts';
+import type { Workspace } from '../workspace/workspace.ts';
+import { checkRecordsPath, writeRecords, type Cell } from './records-file.ts';
+
+export type SweepStanding = 'running' | 'unfinished' | 'done';
+
+export interface ListedSweep {
+  sweep: string;
+  created: string;
+  dataset: string;
+  backbone: string;
+  standing: SweepStanding;
+  sampler: string;
+  pruner: string;
+  trials: { wanted: number; done: number; pruned: number; failed: number };
+  /** Top-1 on val of the best trial. */
+  best: { trial: number; top1: number } | null;
+}
+
+export interface ShownSweep extends ListedSweep {
+  config: SweepConfig;
+  parallel: number;
+  /** By number. */
+  all: ShownTrial[];
+  repeats: Repeats[];
+  winner: RunResult | null;
+  retrained: RunResult | null;
+  seconds: { extract: number; total: number };
+}
+
+/** A trial with its curve. */
+export interface ShownTrial extends Pick<
+  Trial,
+  'number' | 'point' | 'state' | 'value' | 'loss' | 'epochs' | 'bestEpoch' | 'reason' | 'values'
+> {
+  /** Without the head. */
+  parameters: number | null;
+  headParameters: number | null;
+  seconds: number | null;
+  peakRssBytes: number | null;
+}
+
+/** All sweeps, oldest first. */
+export async function listSweeps(workspace: Workspace): Promise<ListedSweep[]> {
+  const listed: ListedSweep[] = [];
+  for (const config of await listSweepConfigs(workspace))
+    listed.push(await describe(workspace, config, await stateOf(workspace, config)));
+  return listed;
+}
+
+/** @param named an id, the beginning of one, or `latest` @throws Failure `no-sweep`, `ambiguous-sweep` */
+export async function showSweep(workspace: Workspace, named: string): Promise<ShownSweep> {
+  const config = await readSweepConfig(workspace, await findSweep(workspace, named));
+  const state = await stateOf(workspace, config);
+  const { parallel = config.parallel } = await readControls(workspace, config.sweep);
+  const trials = state.known();
+  return {
+    ...(await describe(workspace, config, state)),
+    config,
+    parallel,
+    all: trials.map(shown),
+    repeats: overSeeds(trials),
+    winner: state.closed?.best ?? null,
+    retrained: state.closed?.retrained ?? null,
+    seconds: state.spent,
+  };
+}
+
+export async function stateOf(workspace: Workspace, { sweep, space }: SweepConfig): Promise<SweepState> {
+  const state = new SweepState(space);
+  for (const event of await readJournal(sweepFile(workspace, sweep, 'log'))) state.apply(event);
+  return state;
+}
+
+async function describe(workspace: Workspace, config: SweepConfig, state: SweepState): Promise<ListedSweep> {
+  const { sweep, created, dataset, backbone, sampler, pruner } = config;
+  const { trials: wanted = config.trials } = await readControls(workspace, sweep);
+  const trials = state.known();
+  const count = (how: Trial['state']) => trials.filter((trial) => trial.state === how).length;
+  const running = await isHeld(sweepFile(workspace, sweep, 'lock'));
+  const best = state.best();
+  return {
+    sweep,
+    created,
+    dataset,
+    backbone,
+    standing: running ? 'running' : state.closed ? 'done' : 'unfinished',
+    sampler,
+    pruner,
+    trials: { wanted, done: count('done'), pruned: count('pruned'), failed: count('failed') },
+    best: best ? { trial: best.number, top1: best.value ?? 0 } : null,
+  };
+}
+
+function shown({ number, point, state, value, loss, epochs, bestEpoch, reason, values, result }: Trial): ShownTrial {
+  return {
+    number,
+    point,
+    state,
+    value,
+    loss,
+    epochs,
+    bestEpoch,
+    reason,
+    values,
+    parameters: result?.parameters ?? null,
+    headParameters: result?.headParameters ?? null,
+    seconds: result?.seconds.train ?? null,
+    peakRssBytes: result?.peakRssBytes.trainer ?? null,
+  };
+}
+
+export interface AskOfSweep {
+  trials?: number;
+  parallel?: number;
+  /** A trial to end. */
+  stopTrial?: number;
+  /** Stops the sweep, to be resumed later. */
+  stop?: boolean;
+}
+
+/** Asks something of a sweep, whichever process runs it; it takes effect in a moment, or once it goes on. */
+export async function askOfSweep(workspace: Workspace, named: string, asked: AskOfSweep): Promise<void> {
+  const sweep = await findSweep(workspace, named);
+  const { stopTrial, ...rest } = asked;
+  const before = await readControls(workspace, sweep);
+  if (rest.stop && !(await isHeld(sweepFile(workspace, sweep, 'lock'))))
+    throw new Failure('not-running', `Sweep ${sweep} is not running, so there is nothing to stop.`);
+  const stopped = stopTrial === undefined ? before.stopped : [...new Set([...before.stopped, stopTrial])];
+  await writeControls(workspace, sweep, { ...before, ...rest, stopped });
+}
+
+/** The newest sweep that nobody runs and that is not done. @throws Failure `nothing-to-resume` */
+export async function newestUnfinished(workspace: Workspace): Promise<string> {
+  const found = (await listSweeps(workspace)).findLast(({ standing }) => standing === 'unfinished');
+  if (found) return found.sweep;
+  throw new Failure(
+    'nothing-to-resume',
+    'There is no unfinished sweep in this workspace: "sidetune sweep list" shows those there are.',
+  );
+}
+
+/** Removes a sweep for good; runs that its trials have become stay. @throws Failure `no-sweep`, `busy` */
+export async function removeSweep(workspace: Workspace, named: string): Promise<{ removed: string }> {
+  const sweep = await findSweep(workspace, named);
+  const release = await takeLock(sweepFile(workspace, sweep, 'lock'));
+  if (!release) throw new Failure('busy', `Sweep ${sweep} is running: stop it first, then remove it.`);
+  try {
+    const doomed = temporaryName(workspace.sweep(sweep));
+    await rename(workspace.sweep(sweep), doomed);
+    await rm(doomed, { recursive: true, force: true });
+  } finally {
+    await release();
+  }
+  return { removed: sweep };
+}
+
+/** Writes a table of the trials, the best first: CSV or JSON, by the path's ending. @throws Failure `usage`, `bad-out` */
+export async function exportSweep(
+  workspace: Workspace,
+  named: string,
+  out: string,
+): Promise<{ sweep: string; file: string; trials: number }> {
+  const file = await checkRecordsPath(out);
+  const config = await readSweepConfig(workspace, await findSweep(workspace, named));
+  const state = await stateOf(workspace, config);
+  const trials = state.ranked();
+  const settings = config.space.map(({ name }) => name);
+  const columns = ['trial', 'state', ...settings, ...MEASURED, 'reason'];
+  await writeRecords(
+    file,
+    columns,
+    trials.map((trial) => recordOf(trial, settings)),
+  );
+  return { sweep: config.sweep, file, trials: trials.length };
+}
+
+const MEASURED = [
+  'val_top1',
+  'val_loss',
+  'best_epoch',
+  'epochs',
+  'parameters',
+  'head_parameters',
+  'seconds',
+  'peak_rss_bytes',
+];
+
+function recordOf(trial: Trial, settings: readonly string[]): Record<string, Cell> {
+  const { number, state, value, loss, bestEpoch, epochs, parameters, headParameters, seconds, peakRssBytes, reason } = {
+    ...shown(trial),
+  };
+  return {
+    trial: number,
+    state,
+    ...Object.fromEntries(settings.map((name) => [name, trial.point[name] ?? null])),
+    val_top1: value,
+    val_loss: loss,
+    best_epoch: bestEpoch,
+    epochs,
+    parameters,
+    head_parameters: headParameters,
+    seconds,
+    peak_rss_bytes: peakRssBytes,
+    reason,
+  };
+}

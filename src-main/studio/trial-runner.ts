@@ -1,0 +1,255 @@
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { exists } from '../base/exists.ts';
+import { Failure } from '../base/failure.ts';
+import type { Backbone } from '../backbone/catalogue.ts';
+import { mapName, type MapRequest } from '../backbone/surgery.ts';
+import type { DatasetImage } from '../data/dataset.ts';
+import { featureBytesPerImage, type FeatureSet } from '../features/feature-set.ts';
+import type { Network } from '../methods/network.ts';
+import { choiceOf, type SweepSpace } from '../sweep/read-space.ts';
+import type { BegunTrial, TrialHooks, TrialRunner } from '../sweep/schedule.ts';
+import { applies, type Point, type Value } from '../sweep/space.ts';
+import type { SweepConfig } from '../sweep/sweep-config.ts';
+import type { TrialEnd, TrialResult } from '../sweep/sweep-events.ts';
+import { readTrialEnd, trialFolder, trialName, writeTrialEnd } from '../sweep/sweep-folder.ts';
+import type { Trial } from '../sweep/sweep-state.ts';
+import { buildNetwork, type FrozenFacts } from '../training/build-network.ts';
+import type { TrainingJob, TrainingOutcome } from '../training/job.ts';
+import { defaultMicroBatch } from '../training/micro-batch.ts';
+import { ParameterLayout } from '../training/parameters.ts';
+import {
+  readConfigIn,
+  readMetrics,
+  runFiles,
+  writeConfigIn,
+  type EpochMetrics,
+  type RunConfig,
+} from '../training/run-folder.ts';
+import { completeSettings, type Settings } from '../training/settings.ts';
+import type { SplitImages } from '../training/split-images.ts';
+import { trainInProcess } from '../training/start-trainer.ts';
+import type { Workspace } from '../workspace/workspace.ts';
+import { hashesOf } from './plan-run.ts';
+
+/** Deaths of a trial's process, with no epoch done in between, after which the trial has failed. */
+const MOST_DEATHS = 3;
+
+/** What all trials of a sweep share. */
+export interface TrialGround {
+  workspace: Workspace;
+  config: SweepConfig;
+  space: SweepSpace;
+  backbone: Backbone;
+  frozen: FrozenFacts;
+  /** The images of trials with these settings. */
+  splitsOf: (settings: Settings) => SplitImages;
+  /** The features of a list of images, those of all maps that any trial reads. */
+  setOf: (images: readonly DatasetImage[]) => FeatureSet;
+}
+
+/** Trains the trials of a sweep, each in a process and a folder of its own. */
+export class StudioTrialRunner implements TrialRunner {
+  constructor(private readonly ground: TrialGround) {}
+
+  async begun(trial: number): Promise<BegunTrial | undefined> {
+    const folder = this.folderOf(trial);
+    const config = await readConfigIn(folder).catch(() => undefined);
+    if (!config) return undefined;
+    const epochs = await readMetrics(join(folder, runFiles.metrics)).catch(() => []);
+    return { point: pointOf(this.ground.space, config.settings), epochs, end: await readTrialEnd(folder) };
+  }
+
+  shapeOf(point: Point): string {
+    const { method, rank, depth, group, upto, batch, pool } = this.settingsOf(point);
+    return JSON.stringify([method, rank, depth, group, upto, batch, pool]);
+  }
+
+  async run(trial: number, point: Point, hooks: TrialHooks): Promise<TrialResult> {
+    const folder = this.folderOf(trial);
+    const config = await this.configOf(trial, point);
+    let epochs = 0;
+    let deaths = 0;
+    for (;;) {
+      const before = epochs;
+      try {
+        const outcome = await this.train(config, folder, hooks, () => epochs++);
+        return this.resultOf(config, outcome);
+      } catch (error) {
+        if (hooks.signal.aborted || !(error instanceof Failure)) throw error;
+        if (error.code === 'damaged-file') await this.startOver(folder);
+        else if (error.code !== 'trainer-died') throw error;
+        deaths = epochs > before ? 1 : deaths + 1;
+        if (deaths >= MOST_DEATHS)
+          throw new Failure(error.code, `${error.message.split(':')[0]!} (${deaths} times at the same epoch).`);
+      }
+    }
+  }
+
+  async partial({ number, point, epochs, values, losses, bestEpoch }: Readonly<Trial>): Promise<TrialResult | null> {
+    const folder = this.folderOf(number);
+    const config = await this.configOf(number, point).catch(() => undefined);
+    if (!config) return null;
+    const metrics = (await readMetrics(join(folder, runFiles.metrics)).catch(() => [])).slice(0, epochs);
+    const best = bestEpoch === null ? undefined : metrics[bestEpoch - 1]?.val;
+    return {
+      ...this.facts(config),
+      epochs,
+      loss: losses.at(-1) ?? null,
+      bestEpoch,
+      val: bestEpoch === null ? null : { top1: values[bestEpoch - 1]!, macro: best?.macro ?? 0 },
+      test: null,
+      seconds: secondsOf(metrics.reduce((sum, { seconds }) => sum + seconds, 0)),
+      peakRssBytes: { trainer: Math.max(0, ...metrics.map(({ rssBytes }) => rssBytes)), vit: null },
+    };
+  }
+
+  async keepEnd(end: TrialEnd): Promise<void> {
+    const folder = this.folderOf(end.trial);
+    await writeTrialEnd(folder, end);
+    // Nobody goes on with it any more.
+    await rm(join(folder, runFiles.checkpoint), { force: true });
+  }
+
+  /** Damaged features are made anew for all; a full disk stops all. */
+  endsSweep(error: unknown): boolean {
+    return error instanceof Failure && ['damaged-features', 'disk-full', 'stopped'].includes(error.code);
+  }
+
+  settingsOf(point: Point): Settings {
+    const { backbone, space } = this.ground;
+    const { blocks, width, prefix } = backbone.structure;
+    return completeSettings(choiceOf(space, point), { name: backbone.name, blocks, width, prefix });
+  }
+
+  private folderOf(trial: number): string {
+    const { workspace, config } = this.ground;
+    return trialFolder(workspace, config.sweep, trial);
+  }
+
+  private async startOver(folder: string): Promise<void> {
+    for (const file of ['checkpoint', 'best', 'metrics'] as const)
+      await rm(join(folder, runFiles[file]), { force: true });
+  }
+
+  private async train(
+    config: RunConfig,
+    folder: string,
+    { signal, onEpoch, onMemory }: TrialHooks,
+    countEpoch: () => void,
+  ): Promise<TrainingOutcome> {
+    const last = config.settings.epochs;
+    const report = (metrics: EpochMetrics) => {
+      countEpoch();
+      onMemory(metrics.rssBytes);
+      onEpoch(metrics, metrics.epoch === last);
+    };
+    const resume = await exists(join(folder, runFiles.checkpoint));
+    // Done by an earlier process, and perhaps unsaid.
+    if (resume) for (const metrics of await readMetrics(join(folder, runFiles.metrics))) report(metrics);
+    signal.throwIfAborted();
+    return trainInProcess(this.jobOf(config, folder, resume), { signal, onEpoch: report });
+  }
+
+  private jobOf(config: RunConfig, folder: string, resume: boolean): TrainingJob {
+    const { frozen, splitsOf, setOf } = this.ground;
+    const { train, val } = splitsOf(config.settings);
+    const labelled = (images: readonly DatasetImage[]) => ({
+      features: setOf(images),
+      labels: images.map(({ label }) => label),
+    });
+    return { config, folder, frozen, train: labelled(train), val: labelled(val), test: null, resume };
+  }
+
+  /** The config of a trial, written when it begins. */
+  private async configOf(trial: number, point: Point): Promise<RunConfig> {
+    const folder = this.folderOf(trial);
+    const begun = await readConfigIn(folder).catch(() => undefined);
+    if (begun) return begun;
+    const { config, frozen, splitsOf, setOf } = this.ground;
+    const { sweep, dataset, backbone, backboneSha256, classes, engine, device, threads, stepForms } = config;
+    const settings = this.settingsOf(point);
+    const splits = splitsOf(settings);
+    const network = buildNetwork(settings, frozen, 'plain');
+    const layout = new ParameterLayout(network.parameters);
+    const set = setOf(splits.train);
+    const made: RunConfig = {
+      version: 1,
+      run: `${sweep}-${trialName(trial)}`,
+      created: new Date().toISOString(),
+      dataset,
+      backbone,
+      backboneSha256,
+      data: hashesOf({ ...splits, test: [] }),
+      classes,
+      parameters: layout.count('side'),
+      headParameters: layout.count('head'),
+      settings,
+      noTest: true,
+      engine,
+      device,
+      threads,
+      stepForm: stepForms[settings.method] ?? 'plain',
+      microBatch: defaultMicroBatch(frozen.layout, network.maps.length, settings.batch, threads),
+      scales: network.maps.map((map) => set.maps[mapName(map)]!.scale),
+    };
+    await writeConfigIn(folder, made);
+    return made;
+  }
+
+  private resultOf(
+    config: RunConfig,
+    { epochs, loss, bestEpoch, val, seconds, peakRssBytes: peak }: TrainingOutcome,
+  ): TrialResult {
+    return {
+      ...this.facts(config),
+      epochs,
+      loss,
+      bestEpoch,
+      val,
+      test: null,
+      seconds: secondsOf(seconds),
+      peakRssBytes: { trainer: peak, vit: config.settings.cache === 'none' ? peak : null },
+    };
+  }
+
+  /** What of a result is known beforehand. */
+  private facts({ run, settings, dataset, backbone, parameters, headParameters, engine, device }: RunConfig) {
+    const { frozen, splitsOf, setOf } = this.ground;
+    const { maps } = buildNetwork(settings, frozen, 'plain');
+    const { method } = settings;
+    const bytes = featureBytesPerImage(maps.length, setOf(splitsOf(settings).train));
+    return {
+      run,
+      method,
+      dataset,
+      backbone,
+      parameters,
+      headParameters,
+      engine,
+      device,
+      settings,
+      featureBytesPerImage: bytes,
+    };
+  }
+}
+
+/** Of the sweep, and not of a trial, is what extraction took. */
+function secondsOf(train: number) {
+  return { extract: 0, train, total: train };
+}
+
+/** The point of a trial with these settings. */
+export function pointOf({ space }: SweepSpace, settings: Settings): Point {
+  const point: Record<string, Value> = {};
+  for (const dimension of space) {
+    const value = settings[dimension.name as keyof Settings];
+    if (value !== null && applies(dimension, point)) point[dimension.name] = value;
+  }
+  return point;
+}
+
+/** Every map that one of the networks reads, once. */
+export function mapsOf(networks: readonly Network[]): MapRequest[] {
+  return [...new Map(networks.flatMap(({ maps }) => maps).map((map) => [mapName(map), map])).values()];
+}

@@ -1,0 +1,114 @@
+import type { Curve } from './pruner.ts';
+import { byValue, type Observation } from './observation.ts';
+import type { EpochEvent, SweepEvent, TrialResult } from './sweep-events.ts';
+import { TakenPoints } from './sampler.ts';
+import type { Point, Space } from './space.ts';
+
+/** A trial as far as it has come: what samplers, pruners and tables look at. */
+export interface Trial extends Observation, Curve {
+  point: Point;
+  /** Top-1 on val, an epoch each. */
+  values: number[];
+  /** On train, an epoch each. */
+  losses: number[];
+  bestEpoch: number | null;
+  reason: string | null;
+  result: TrialResult | null;
+}
+
+/** Where a sweep stands: what its events, one after the other, have made of it. */
+export class SweepState {
+  readonly trials: Trial[] = [];
+  readonly taken: TakenPoints;
+  readonly spent = { extract: 0, total: 0 };
+  retraining: string | undefined;
+  /** Set once all is done, and as long as no trial is added. */
+  closed: Extract<SweepEvent, { event: 'closed' }> | undefined;
+
+  constructor(space: Space) {
+    this.taken = new TakenPoints(space);
+  }
+
+  /** Events of trials that are not known, whose own line was lost, are left out; so is whatever follows a trial's end. */
+  apply(event: SweepEvent): void {
+    switch (event.event) {
+      case 'sweep':
+        break;
+      case 'trial':
+        if (!this.trials[event.trial]) this.add(event.trial, event.point);
+        break;
+      case 'epoch':
+        this.addEpoch(event);
+        break;
+      case 'end': {
+        const trial = this.trials[event.trial];
+        if (trial?.state !== 'running') break;
+        trial.state = event.state;
+        trial.reason = event.reason ?? null;
+        trial.result = event.result;
+        break;
+      }
+      case 'spent':
+        this.spent.extract += event.extract;
+        this.spent.total += event.total;
+        break;
+      case 'retraining':
+        this.retraining = event.run;
+        break;
+      case 'closed':
+        this.closed = event;
+        break;
+    }
+  }
+
+  /** Trials that have ended, the best first: whole ones before pruned ones, failed ones last. */
+  ranked(): Trial[] {
+    const order = { done: 0, running: 1, pruned: 2, failed: 3 } as const;
+    return this.known().sort((a, b) => order[a.state] - order[b.state] || byValue(a, b));
+  }
+
+  /** The best of the whole ones. */
+  best(): Trial | undefined {
+    let best: Trial | undefined;
+    for (const trial of this.known()) if (trial.state === 'done' && (!best || byValue(trial, best) < 0)) best = trial;
+    return best;
+  }
+
+  /** By number; numbers whose line was lost are left out. */
+  known(): Trial[] {
+    // Skips holes.
+    return this.trials.flat();
+  }
+
+  private add(number: number, point: Point): void {
+    this.closed = undefined;
+    this.retraining = undefined;
+    this.taken.add(point);
+    this.trials[number] = {
+      number,
+      point,
+      state: 'running',
+      value: null,
+      loss: null,
+      epochs: 0,
+      values: [],
+      losses: [],
+      bestEpoch: null,
+      reason: null,
+      result: null,
+    };
+  }
+
+  private addEpoch({ trial: number, epoch, loss, top1, valLoss }: EpochEvent): void {
+    const trial = this.trials[number];
+    // Said once already, or one before it was lost and comes from the trial's own file.
+    if (trial?.state !== 'running' || epoch !== trial.epochs + 1) return;
+    trial.epochs = epoch;
+    trial.values.push(top1);
+    trial.losses.push(loss);
+    if (trial.value !== null && top1 <= trial.value) return;
+    trial.value = top1;
+    trial.loss = valLoss;
+    trial.bestEpoch = epoch;
+  }
+}
