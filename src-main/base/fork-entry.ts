@@ -1,13 +1,21 @@
-import { fileURLToPath } from 'node:url';
+import { createRequire } from 'node:module';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 
-/**
- * How to fork a process whose entry lies beside the caller, named without its extension: the built `.js`, or under
- * tsx and vitest the `.ts` source.
- */
+/** The entry of a process beside the caller, named without its extension: the built `.js`, or the `.ts` source. */
+export function entryBeside(name: string, callerUrl: string): URL {
+  return new URL(`${name}.${callerUrl.endsWith('.ts') ? 'ts' : 'js'}`, callerUrl);
+}
+
+/** Node's arguments for an entry: a source needs tsx, found from here and not from the current folder. */
+export function loaderArguments(entry: URL): string[] {
+  if (!entry.pathname.endsWith('.ts')) return [];
+  return ['--import', pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href];
+}
+
+/** How to fork a process whose entry lies beside the caller, named without its extension. */
 export function forkEntry(name: string, callerUrl: string): { entry: string; execArgv: string[] } {
-  const source = callerUrl.endsWith('.ts');
-  const entry = fileURLToPath(new URL(`${name}.${source ? 'ts' : 'js'}`, callerUrl));
-  return { entry, execArgv: source ? ['--import', 'tsx'] : [] };
+  const entry = entryBeside(name, callerUrl);
+  return { entry: fileURLToPath(entry), execArgv: loaderArguments(entry) };
 }
 
 /**

@@ -1,6 +1,7 @@
 /** The other side of probe.ts: answers one question and ends. It may crash; that is what it is for. */
 import { getBackend, matMul, relu, version_core, type Tensor } from '@tensorflow/tfjs-core';
 import * as ort from 'onnxruntime-node';
+import { parent } from '../base/parent.ts';
 import { loadNativeTensorflow } from '../engine/native-tensorflow.ts';
 import { DataType, encodeModel, model, node, valueInfo } from '../engine/onnx/model.ts';
 import { openEngine } from '../engine/open-engine.ts';
@@ -11,7 +12,7 @@ import type { Answer, Question } from './probe.ts';
 const answer = await ask(questionSchema.parse(JSON.parse(process.argv[2] ?? 'null'))).catch(
   (error: unknown): Answer => ({ works: false, why: oneLine(error instanceof Error ? error.message : String(error)) }),
 );
-process.send?.(answer, () => process.exit(0));
+parent.tell(answer);
 
 async function ask(question: Question): Promise<Answer> {
   switch (question.ask) {

@@ -1,7 +1,7 @@
 /** Questions to the machine that may crash whoever asks: each is asked in a process of its own. */
-import { fork } from 'node:child_process';
 import { z } from 'zod';
-import { forkEntry } from '../base/fork-entry.ts';
+import { entryBeside } from '../base/fork-entry.ts';
+import { startProcess } from '../base/own-process.ts';
 
 /** What a probe process may be asked: an engine to run a small program, or a device to run a small model. */
 export const questionSchema = z.discriminatedUnion('ask', [
@@ -28,28 +28,28 @@ export function probe(
   { timeout = 30_000, signal }: { timeout?: number; signal?: AbortSignal } = {},
 ) {
   return new Promise<Answer>((resolve) => {
-    const { entry, execArgv } = forkEntry('./probe-process', import.meta.url);
-    const child = fork(entry, [JSON.stringify(question)], {
-      execArgv,
-      stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+    const child = startProcess(entryBeside('./probe-process', import.meta.url), {
+      args: [JSON.stringify(question)],
+      stderr: 'keep',
     });
-    let said = '';
     let answer: Answer | undefined;
     let late = false;
     const timer = setTimeout(() => {
       late = true;
-      child.kill('SIGKILL');
+      child.kill();
     }, timeout);
-    const stop = () => child.kill('SIGKILL');
+    const stop = () => child.kill();
     signal?.addEventListener('abort', stop);
-    child.stderr?.on('data', (chunk) => (said = (said + String(chunk)).slice(-4000)));
-    child.on('message', (message) => (answer = answerSchema.parse(message)));
-    child.on('error', (error) => (said = error.message));
-    child.on('close', (code, crash) => {
+    child.onMessage((message) => {
+      answer = answerSchema.parse(message);
+      // Whatever a library still does in there: it has said what was asked.
+      child.kill();
+    });
+    child.onEnd(({ how, complaint }) => {
       clearTimeout(timer);
       signal?.removeEventListener('abort', stop);
-      const ended = late ? `it gave no answer in ${timeout / 1000} s` : `the process ended with ${crash ?? code}`;
-      const hint = oneLine(said);
+      const ended = late ? `it gave no answer in ${timeout / 1000} s` : `the process ended with ${how}`;
+      const hint = oneLine(complaint);
       resolve(answer ?? { works: false, why: hint === '' || late ? ended : `${ended}: ${hint}` });
     });
   });

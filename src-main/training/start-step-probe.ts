@@ -1,5 +1,5 @@
-import { fork } from 'node:child_process';
-import { forkEntry, trainingEnvironment } from '../base/fork-entry.ts';
+import { entryBeside, trainingEnvironment } from '../base/fork-entry.ts';
+import { startProcess } from '../base/own-process.ts';
 import type { StepQuestion, TimedStep } from './step-question.ts';
 
 /** However slow the machine: what is timed by then has to do. */
@@ -12,23 +12,18 @@ const LONGEST_MS = 15_000;
  */
 export function probeInProcess(question: StepQuestion, signal?: AbortSignal): Promise<TimedStep[]> {
   signal?.throwIfAborted();
-  const { entry, execArgv } = forkEntry('./step-probe-process', import.meta.url);
-  const child = fork(entry, {
-    serialization: 'advanced',
-    execArgv,
+  const child = startProcess(entryBeside('./step-probe-process', import.meta.url), {
     env: trainingEnvironment(),
-    stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
+    stderr: 'ignore',
   });
-  const stop = () => child.kill('SIGKILL');
+  const stop = () => child.kill();
   const timer = setTimeout(stop, LONGEST_MS);
   signal?.addEventListener('abort', stop);
   const timed: TimedStep[] = [];
-  child.on('message', (step) => timed.push(step as TimedStep));
+  child.onMessage((step) => timed.push(step as TimedStep));
   return new Promise<TimedStep[]>((resolve) => {
-    // Closed while it is being told: it has crashed, and its end says so.
-    child.on('error', () => resolve(timed));
-    child.on('close', () => resolve(timed));
-    child.send(question, () => undefined);
+    child.onEnd(() => resolve(timed));
+    child.tell(question);
   })
     .finally(() => {
       clearTimeout(timer);

@@ -1,6 +1,6 @@
-import { fork } from 'node:child_process';
 import { Failure } from '../base/failure.ts';
-import { forkEntry, trainingArguments, trainingEnvironment } from '../base/fork-entry.ts';
+import { entryBeside, trainingArguments, trainingEnvironment } from '../base/fork-entry.ts';
+import { startProcess } from '../base/own-process.ts';
 import { fromTrainer, type Pace, type ToTrainer, type TrainingJob, type TrainingOutcome } from './job.ts';
 import type { TrainingListener } from './train-network.ts';
 
@@ -16,20 +16,16 @@ export function trainInProcess(
   job: TrainingJob,
   { onPace, onEpoch, signal }: TrainerListener = {},
 ): Promise<TrainingOutcome> {
-  const { entry, execArgv } = forkEntry('./trainer-process', import.meta.url);
-  const child = fork(entry, {
-    serialization: 'advanced',
-    execArgv: [...trainingArguments, ...execArgv],
+  const child = startProcess(entryBeside('./trainer-process', import.meta.url), {
+    execArgv: trainingArguments,
     env: trainingEnvironment(),
-    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    stderr: 'inherit',
   });
-  const tell = (message: ToTrainer) => {
-    if (child.connected) child.send(message);
-  };
+  const tell = (message: ToTrainer) => child.tell(message);
   const stop = () => tell({ kind: 'stop' });
   signal?.addEventListener('abort', stop);
   return new Promise<TrainingOutcome>((resolve, reject) => {
-    child.on('message', (raw) => {
+    child.onMessage((raw) => {
       const message = fromTrainer.parse(raw);
       switch (message.kind) {
         case 'ready':
@@ -57,10 +53,7 @@ export function trainInProcess(
           break;
       }
     });
-    child.on('error', reject);
-    child.on('exit', (code, killedBy) => {
-      reject(signal?.aborted ? stoppedBy(signal) : died(killedBy ?? `exit code ${code}`, job));
-    });
+    child.onEnd(({ how }) => reject(signal?.aborted ? stoppedBy(signal) : died(how, job)));
   }).finally(() => signal?.removeEventListener('abort', stop));
 }
 

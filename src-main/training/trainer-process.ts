@@ -1,6 +1,7 @@
 /** The process that trains: one job, then it ends. It stops cleanly when told to, or when its parent is gone. */
 import { join } from 'node:path';
 import { Failure } from '../base/failure.ts';
+import { parent } from '../base/parent.ts';
 import { systemFailure } from '../base/system-failure.ts';
 import { openEngine } from '../engine/open-engine.ts';
 import { DivergedError } from './epoch.ts';
@@ -13,21 +14,17 @@ const REPORT_EVERY_MS = 200;
 const stop = new AbortController();
 
 function tell(message: FromTrainer): void {
-  // The parent may be gone, or go meanwhile: then nobody is left to tell.
-  if (process.connected) process.send?.(message, () => undefined);
+  parent.tell(message);
 }
 
-process.on('disconnect', () => stop.abort());
+parent.onGone(() => stop.abort());
 // Ctrl-C and a terminal that closes reach the whole process group; the parent decides what it means.
 for (const signal of ['SIGINT', 'SIGHUP'] as const) process.on(signal, () => undefined);
 process.on('SIGTERM', () => stop.abort());
-process.on('message', (raw) => {
+parent.listen((raw) => {
   const message = toTrainer.parse(raw);
   if (message.kind === 'stop') stop.abort();
-  else
-    void train(message.job).finally(() => {
-      if (process.connected) process.disconnect();
-    });
+  else void train(message.job).finally(() => parent.leave());
 });
 tell({ kind: 'ready' });
 

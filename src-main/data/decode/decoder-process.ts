@@ -1,4 +1,5 @@
 import { Failure } from '../../base/failure.ts';
+import { parent } from '../../base/parent.ts';
 import { checkImage, decodeImage, thumbnailOf } from './decode-image.ts';
 import { requestSchema } from './messages.ts';
 import type { DecodeReply } from './messages.ts';
@@ -18,12 +19,11 @@ async function answer(message: unknown): Promise<void> {
 }
 
 function reply(message: DecodeReply): void {
-  // The parent may have gone meanwhile; `disconnect` follows then.
-  if (process.connected) process.send?.(message, () => undefined);
+  parent.tell(message);
 }
 
-process.on('message', (message) => void answer(message));
-process.on('disconnect', () => process.exit());
+parent.listen((message) => void answer(message));
+parent.onGone(() => process.exit());
 // These reach the whole group; the parent decides when the work here is over.
 for (const signal of ['SIGINT', 'SIGHUP', 'SIGTERM'] as const) process.on(signal, () => undefined);
 reply({ ready: true });

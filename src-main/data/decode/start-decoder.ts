@@ -1,16 +1,11 @@
-import { fork } from 'node:child_process';
-import type { ChildProcess } from 'node:child_process';
-import { createRequire } from 'node:module';
 import { availableParallelism } from 'node:os';
-import { fileURLToPath, pathToFileURL } from 'node:url';
 import { Failure } from '../../base/failure.ts';
+import { entryBeside } from '../../base/fork-entry.ts';
+import { startProcess, type OwnProcess } from '../../base/own-process.ts';
 import { unreadableImage, type Picture } from '../image-reference.ts';
 import type { DecodeTarget, Decoder } from './decoder.ts';
 import { replySchema } from './messages.ts';
 import type { DecodeReply, DecodeRequest } from './messages.ts';
-
-const extension = import.meta.url.endsWith('.ts') ? '.ts' : '.js';
-const entry = new URL(`./decoder-process${extension}`, import.meta.url);
 
 export interface DecoderOptions {
   /** Pictures in flight at once; as many as the machine has cores when left out. */
@@ -40,13 +35,17 @@ type GoodReply = Exclude<DecodeReply, { ready: true } | { failure: unknown }>;
  * @throws Failure `decoder` where the process cannot be started
  */
 export async function startDecoder(options: DecoderOptions = {}): Promise<Decoder> {
-  const decoder = new ProcessDecoder(options.concurrency ?? availableParallelism(), options.entry ?? entry);
+  const decoder = new ProcessDecoder(
+    options.concurrency ?? availableParallelism(),
+    options.entry ?? entryBeside('./decoder-process', import.meta.url),
+  );
   await decoder.start();
   return decoder;
 }
 
 class ProcessDecoder implements Decoder {
-  private child: ChildProcess | undefined;
+  private child: OwnProcess | undefined;
+  private ended: Promise<void> | undefined;
   private ready = false;
   private closed = false;
   private nextId = 0;
@@ -93,11 +92,8 @@ class ProcessDecoder implements Decoder {
   async close(): Promise<void> {
     this.closed = true;
     this.rejectAll(closedFailure());
-    const child = this.child;
-    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
-    const exited = new Promise((resolve) => child.once('exit', resolve));
-    child.kill('SIGKILL');
-    await exited;
+    this.child?.kill();
+    await this.ended;
   }
 
   /** Resolves when a new process says that it is ready; one that ends before is started once more. */
@@ -112,16 +108,12 @@ class ProcessDecoder implements Decoder {
 
   private launch(): Promise<void> {
     return new Promise((resolve, reject) => {
-      const child = fork(fileURLToPath(this.entry), {
-        serialization: 'advanced',
-        execArgv: this.entry.pathname.endsWith('.ts') ? typescriptLoader() : [],
+      const child = startProcess(this.entry, {
         env: { ...process.env, UV_THREADPOOL_SIZE: String(Math.max(4, this.concurrency)) },
-        stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+        stderr: 'keep',
       });
       this.child = child;
-      let complaint = '';
-      child.stderr?.on('data', (text) => (complaint = (complaint + String(text)).slice(-4000)));
-      child.on('message', (message) => {
+      child.onMessage((message) => {
         const reply = replySchema.parse(message);
         if ('ready' in reply) {
           this.ready = true;
@@ -129,16 +121,12 @@ class ProcessDecoder implements Decoder {
         } else this.settle(reply);
         this.pump();
       });
-      const failToStart = (how: string) => {
-        const message = `The image decoder cannot be started (${how}): see "sidetune doctor".`;
-        reject(new Failure('decoder', message, { cause: complaint }));
-      };
-      child.on('error', (error) => {
-        if (!this.ready) failToStart(error.message);
-      });
-      child.once('exit', (code, signal) => {
-        if (this.ready) this.recover();
-        else failToStart(`it ended with ${signal ?? code ?? 'no code'}`);
+      this.ended = new Promise((ended) => {
+        child.onEnd(({ how, complaint }) => {
+          ended();
+          if (this.ready) this.recover();
+          else reject(cannotStart(how, complaint));
+        });
       });
     });
   }
@@ -171,8 +159,8 @@ class ProcessDecoder implements Decoder {
   private send(job: Job): void {
     const { id, image, what } = job;
     this.inFlight.set(id, job);
-    // A process that died meanwhile reports `exit`, and what is in flight is tried again.
-    this.child?.send({ id, image, ...what }, () => undefined);
+    // Where the process has died meanwhile, its end follows, and what is in flight is tried again.
+    this.child?.tell({ id, image, ...what });
   }
 
   private recover(): void {
@@ -203,7 +191,7 @@ function closedFailure(): Failure {
   return new Failure('decoder', 'The image decoder was closed.');
 }
 
-/** Run from the sources, the process needs tsx too, found from here and not from the current folder. */
-function typescriptLoader(): string[] {
-  return ['--import', pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href];
+function cannotStart(how: string, complaint: string): Failure {
+  const message = `The image decoder cannot be started (it ended with ${how}): see "sidetune doctor".`;
+  return new Failure('decoder', message, { cause: complaint });
 }
