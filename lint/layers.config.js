@@ -5,7 +5,7 @@ import sidetune from './layers.js';
 export default [
   {
     name: 'sidetune/layers',
-    files: ['**/*.{ts,js,mjs}'],
+    files: ['**/*.{ts,cts,js,mjs}'],
     languageOptions: { parser: tseslint.parser },
     plugins: { sidetune },
     rules: { 'sidetune/layers': 'error' },

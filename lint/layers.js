@@ -32,7 +32,7 @@ const below = {
   ],
   host: ['base', 'studio'],
   cli: ['base', 'studio', 'host'],
-  electron: ['base', 'studio', 'host'],
+  electron: ['base', 'workspace', 'studio', 'host'],
 };
 
 /** Layers that see nothing but these packages (a method runs traced, eager and exported: it may know TF.js alone). */

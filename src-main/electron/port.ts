@@ -1,11 +1,8 @@
-/** The studio over a message port: how the window talks to the main process. */
+/** The studio over a message port; the window's end of it is src-renderer/studio/port-client.ts. */
 import { z } from 'zod';
-import type { CallName, ReplyOf, RequestOf } from '../studio/service/calls.ts';
-import { replyIn, type Answered, type Listener, type StudioClient } from '../studio/service/client.ts';
-import { studioEventSchema } from '../studio/service/events.ts';
 import type { Studio } from '../studio/service/studio.ts';
 
-/** What Electron's MessagePortMain, the web's MessagePort and Node's have in common, once wrapped. */
+/** What Electron's MessagePortMain and Node's MessagePort have in common, once wrapped. */
 export interface Port {
   post(message: unknown): void;
   /** Called with each message; started at once. */
@@ -13,11 +10,6 @@ export interface Port {
 }
 
 const askSchema = z.object({ id: z.int(), name: z.string(), request: z.unknown() });
-const toldSchema = z.union([
-  z.object({ id: z.int(), answered: z.custom<Answered>((value) => typeof value === 'object' && value !== null) }),
-  z.object({ event: studioEventSchema }),
-]);
-
 /** Answers what comes through the port, and tells every event. @returns how to stop */
 export function serveOnPort(studio: Studio, port: Port): () => void {
   port.listen((message) => {
@@ -28,31 +20,4 @@ export function serveOnPort(studio: Studio, port: Port): () => void {
     void studio.answer(name, request).then((answered) => port.post({ id, answered }));
   });
   return studio.subscribe((event) => port.post({ event }));
-}
-
-/** The window's end of the port. */
-export function clientOnPort(port: Port): StudioClient {
-  const waiting = new Map<number, (answered: Answered) => void>();
-  const listeners = new Set<Listener>();
-  let last = 0;
-  port.listen((message) => {
-    const told = toldSchema.parse(message);
-    if ('event' in told) for (const listener of listeners) listener(told.event);
-    else {
-      waiting.get(told.id)?.(told.answered);
-      waiting.delete(told.id);
-    }
-  });
-  return {
-    call: async <Name extends CallName>(name: Name, request: RequestOf<Name>): Promise<ReplyOf<Name>> => {
-      const id = ++last;
-      const answered = new Promise<Answered>((resolve) => waiting.set(id, resolve));
-      port.post({ id, name, request });
-      return replyIn<Name>(await answered);
-    },
-    subscribe: (listener) => {
-      listeners.add(listener);
-      return () => listeners.delete(listener);
-    },
-  };
 }

@@ -5,7 +5,7 @@ import { loadPages } from './pages.ts';
 import { startHost, type Host } from './serve.ts';
 
 /** Where the build puts the renderer, seen from dist/host and from src-main/host. */
-function rendererFolder(): string {
+export function rendererFolder(): string {
   const built = import.meta.url.endsWith('.js');
   return fileURLToPath(new URL(built ? '../renderer/' : '../../dist/renderer/', import.meta.url));
 }

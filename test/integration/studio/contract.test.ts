@@ -4,7 +4,7 @@ import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import WebSocket from 'ws';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { clientOnPort, serveOnPort, type Port } from '../../../src-main/electron/port.ts';
+import { serveOnPort, type Port } from '../../../src-main/electron/port.ts';
 import { startHost } from '../../../src-main/host/serve.ts';
 import { callNames } from '../../../src-main/studio/service/calls.ts';
 import type { StudioClient } from '../../../src-main/studio/service/client.ts';
@@ -13,6 +13,7 @@ import { predict } from '../../../src-main/studio/predict.ts';
 import { Studio } from '../../../src-main/studio/service/studio.ts';
 import { Workspace } from '../../../src-main/workspace/workspace.ts';
 import { HttpClient } from '../../../src-renderer/studio/http-client.ts';
+import { PortClient } from '../../../src-renderer/studio/port-client.ts';
 import { Stage } from '../stage.ts';
 
 interface Opened {
@@ -50,7 +51,7 @@ const transports: Record<string, (studio: Studio) => Promise<Opened>> = {
     });
     const stop = serveOnPort(studio, wrapped(port1));
     return {
-      client: clientOnPort(wrapped(port2)),
+      client: new PortClient(port2 as unknown as globalThis.MessagePort),
       close: async () => {
         stop();
         port1.close();

@@ -3,11 +3,12 @@ import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { serveOnPort, clientOnPort, type Port } from '../../../src-main/electron/port.ts';
+import { serveOnPort, type Port } from '../../../src-main/electron/port.ts';
 import type { StudioClient } from '../../../src-main/studio/service/client.ts';
 import type { Job, StudioEvent } from '../../../src-main/studio/service/events.ts';
 import { Studio } from '../../../src-main/studio/service/studio.ts';
 import { Workspace } from '../../../src-main/workspace/workspace.ts';
+import { PortClient } from '../../../src-renderer/studio/port-client.ts';
 import { paint } from '../paint.ts';
 
 let base: string;
@@ -24,7 +25,7 @@ beforeAll(async () => {
     listen: (listener) => (port.onmessage = ({ data }) => listener(data)),
   });
   serveOnPort(studio, wrapped(port1));
-  client = clientOnPort(wrapped(port2));
+  client = new PortClient(port2 as unknown as globalThis.MessagePort);
   client.subscribe((event) => events.push(event));
 });
 afterAll(async () => {

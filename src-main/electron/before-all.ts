@@ -1,0 +1,4 @@
+/** Imported before anything that loads sharp. */
+import { avoidSystemGlib } from './avoid-system-glib.ts';
+
+avoidSystemGlib();
