@@ -31,6 +31,7 @@ export async function inspectModel(model: ModelProto, { size, hint }: SizeChoice
   } catch (error) {
     if (!isOpen || tried === undefined) throw error;
     if (size === undefined) return inspectModel(model);
+    if (error instanceof Failure && error.code === 'backbone-size') throw error;
     throw new Failure(
       'bad-preprocessing',
       `The model takes no images of ${size} x ${size} pixels, although its file leaves the size open: leave --size out, or export it for ${size} pixels.`,
@@ -42,9 +43,11 @@ export async function inspectModel(model: ModelProto, { size, hint }: SizeChoice
 /**
  * The structure with tokens, prefix tokens and heads as a run of the model shows them, and with a batch of one image
  * where the file promises any number and takes one alone.
- * Failure `backbone` when onnxruntime cannot run it, `backbone-not-vit` when its states are not [batch, tokens, width].
+ * Failure `backbone` when onnxruntime cannot run it, `backbone-not-vit` when its states are not [batch, tokens, width],
+ * `backbone-size` when images are so large that no machine has the memory for it.
  */
 export async function measureVit(model: ModelProto, structure: VitStructure): Promise<VitStructure> {
+  checkSize(structure);
   const thread = new SessionThread();
   try {
     const bytes = encodeModel(withShapes(withFloatPixels(model, structure), structure));
@@ -64,6 +67,19 @@ export async function measureVit(model: ModelProto, structure: VitStructure): Pr
   } finally {
     await thread.close();
   }
+}
+
+/** Patches of which each sees each: twice that would be four times the memory. */
+const MOST_PATCHES = 10_000;
+
+function checkSize({ imageHeight, imageWidth, patchSize }: VitStructure): void {
+  const patches = (imageHeight * imageWidth) / patchSize ** 2;
+  if (patches <= MOST_PATCHES) return;
+  const gigabytes = (4 * patches ** 2) / 1e9;
+  throw new Failure(
+    'backbone-size',
+    `Images of ${imageWidth} x ${imageHeight} pixels are ${Math.round(patches).toLocaleString('en-US')} patches, whose attention would take ${gigabytes.toFixed(1)} GB of memory for each head and image: give a smaller --size.`,
+  );
 }
 
 type Outputs = Record<string, SentTensor>;

@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { Failure } from '../base/failure.ts';
 import { decodeModel, encodeModel } from '../engine/onnx/model.ts';
 import type { ModelProto } from '../engine/onnx/onnx_pb.ts';
@@ -29,11 +29,13 @@ export async function readOnnxFile(path: string): Promise<OnnxFile> {
 /** Failure `missing-file` where there is no file to be read. */
 export async function readModelFile(path: string): Promise<Uint8Array> {
   try {
+    // Reading a device would not end.
+    if (!(await stat(path)).isFile()) throw Object.assign(new Error('not a file'), { code: 'EISDIR' });
     return await readFile(path);
   } catch (error) {
     const why: Readonly<Record<string, string>> = {
       ENOENT: 'does not exist',
-      EISDIR: 'is a folder, not an ONNX file',
+      EISDIR: 'is no file',
       ERR_FS_FILE_TOO_LARGE: 'is larger than 2 GB, which no ONNX file may be',
     };
     throw new Failure(

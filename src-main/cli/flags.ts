@@ -2,6 +2,9 @@
 import { z } from 'zod';
 import { Failure } from '../base/failure.ts';
 
+/** Threads that onnxruntime may be told to start: beyond any machine that this is for, and few enough to be had. */
+export const MOST_THREADS = 256;
+
 export interface Bounds {
   min?: number;
   max?: number;

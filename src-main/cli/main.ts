@@ -22,7 +22,7 @@ let said: Promise<number> | undefined;
 
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   process.on(signal, () => {
-    if (interrupted) process.exit(EXIT.interrupted);
+    if (interrupted) endAtOnce(signal);
     interrupted = true;
     session?.remark('Stopping; once more ends at once.');
     stop.abort();
@@ -91,6 +91,16 @@ async function sayEnding(error: unknown): Promise<number> {
       `${JSON.stringify({ error: { code: ending.code, message: helped ? 'No command was given.' : ending.message } })}\n`,
     );
   return ending.exitCode;
+}
+
+/**
+ * Ends without a word, by the signal itself where the system has them: `process.exit` would wait for threads that run
+ * models, and an addon that comes back to a thread without JavaScript aborts.
+ */
+function endAtOnce(signal: NodeJS.Signals): void {
+  if (process.platform === 'win32') process.exit(EXIT.interrupted);
+  process.removeAllListeners(signal);
+  process.kill(process.pid, signal);
 }
 
 async function leave(exitCode: number): Promise<never> {

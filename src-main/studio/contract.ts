@@ -8,7 +8,7 @@ export { findSweep } from '../sweep/find-sweep.ts';
 export { PRUNERS } from '../sweep/pruner.ts';
 export { readGrid } from '../sweep/read-space.ts';
 export { SAMPLERS } from '../sweep/sampler.ts';
-export { METHODS } from '../training/settings.ts';
+export { DEEPEST, METHODS } from '../training/settings.ts';
 export type { Method, Settings, SettingsChoice } from '../training/settings.ts';
 export { Workspace, workspaceFolder } from '../workspace/workspace.ts';
 export type { DescribedBackbone, InspectedBackbone } from './backbones.ts';

@@ -9,6 +9,9 @@ const rate = z.number().positive();
 const fraction = z.number().min(0).lt(1);
 const count = z.int().min(1);
 
+/** Modules in a chain: more than anybody has use for, and few enough for a graph of them to be built. */
+export const DEEPEST = 64;
+
 /** Every setting of a run, complete: what config.json keeps and what `--resume` compares. */
 export const settingsSchema = z.object({
   method: z.enum(METHODS),
@@ -16,7 +19,7 @@ export const settingsSchema = z.object({
   /** LAST and MIET: rank r of each LSA module. */
   rank: count.nullable(),
   /** LAST and MIET: LSA modules in a chain. */
-  depth: count.nullable(),
+  depth: count.max(DEEPEST).nullable(),
   /** LAST: blocks of the ViT to a rung of the ladder. */
   group: count.nullable(),
   /** MIET: last block of the sum. */

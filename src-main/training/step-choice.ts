@@ -37,12 +37,15 @@ const CLEARLY = 0.93;
  */
 export async function chooseStep(
   workspace: Workspace,
-  question: StepQuestion,
+  { settings: given, ...others }: StepQuestion,
   images: number,
   asked?: StepForm,
   { signal }: Pick<TaskOptions, 'signal'> = {},
 ): Promise<StepChoice> {
-  const { settings, frozen, threads, engine } = question;
+  // Of a batch larger than all images the rest would be padding, and memory for it.
+  const settings = { ...given, batch: Math.min(given.batch, images) };
+  const question: StepQuestion = { settings, ...others };
+  const { frozen, threads, engine } = question;
   const { maps } = buildNetwork(settings, frozen, 'plain');
   const guess: StepChoice = {
     stepForm: asked ?? 'plain',

@@ -158,6 +158,9 @@ describe('a size that the file leaves open', () => {
       'The model takes no images of 32 x 32 pixels, although its file leaves the size open: leave --size out, or export it for 32 pixels.',
     );
     const free = join(import.meta.dirname, '../fixtures/exports/vit-any-size.onnx');
+    await expect(addBackbone(workspace, free, { name: 'huge', preprocessing: { size: 100_000 } })).rejects.toThrow(
+      /^Images of 100000 x 100000 pixels are [\d,]+ patches, whose attention would take .* GB .*: give a smaller --size\.$/,
+    );
     expect(await addBackbone(workspace, free, { preprocessing: { size: 64 } })).toMatchObject({
       structure: { imageWidth: 64, tokens: 65, prefix: 1 },
       preprocessing: { width: 64 },

@@ -4,7 +4,7 @@ import { Option } from 'commander';
 import { z } from 'zod';
 import { splitNames } from '../../studio/contract.ts';
 import { EXIT } from '../errors.ts';
-import { checkFlags, wholeNumber } from '../flags.ts';
+import { checkFlags, MOST_THREADS, wholeNumber } from '../flags.ts';
 import { describeEvaluation } from '../evaluation-words.ts';
 import { describePredictions } from '../prediction-words.ts';
 import { RUN } from '../run-words.ts';
@@ -12,12 +12,12 @@ import type { Session } from '../session.ts';
 
 const evaluateFlags = z.object({
   split: z.enum(splitNames).optional(),
-  threads: wholeNumber('--threads', { min: 1 }).optional(),
+  threads: wholeNumber('--threads', { min: 1, max: MOST_THREADS }).optional(),
   predictions: z.string().optional(),
 });
 const predictFlags = z.object({
   out: z.string().optional(),
-  threads: wholeNumber('--threads', { min: 1 }).optional(),
+  threads: wholeNumber('--threads', { min: 1, max: MOST_THREADS }).optional(),
 });
 
 export function addApplyCommands(program: Command, session: Session): void {

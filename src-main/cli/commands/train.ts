@@ -2,9 +2,9 @@ import type { Command } from 'commander';
 import { Option } from 'commander';
 import { z } from 'zod';
 import { Failure } from '../../base/failure.ts';
-import { METHODS } from '../../studio/contract.ts';
+import { DEEPEST, METHODS } from '../../studio/contract.ts';
 import type { PartialTrainRequest, TrainRequest } from '../../studio/contract.ts';
-import { checkFlags, realNumber, wholeNumber } from '../flags.ts';
+import { checkFlags, MOST_THREADS, realNumber, wholeNumber } from '../flags.ts';
 import { describeForecast } from '../forecast-words.ts';
 import { describeResult } from '../run-words.ts';
 import type { Session } from '../session.ts';
@@ -15,7 +15,7 @@ const trainFlags = z.object({
   backbone: z.string().optional(),
   method: z.enum(METHODS).optional(),
   rank: wholeNumber('--rank', { min: 1 }).optional(),
-  depth: wholeNumber('--depth', { min: 1 }).optional(),
+  depth: wholeNumber('--depth', { min: 1, max: DEEPEST }).optional(),
   group: wholeNumber('--group', { min: 1 }).optional(),
   upto: wholeNumber('--upto', { min: 1 }).optional(),
   pool: z.enum(['cls', 'mean']).optional(),
@@ -34,7 +34,7 @@ const trainFlags = z.object({
   stepForm: z.enum(['plain', 'low-rank']).optional(),
   engine: z.enum(['compiled', 'eager']).optional(),
   device: z.enum(['cpu']).optional(),
-  threads: wholeNumber('--threads', { min: 1 }).optional(),
+  threads: wholeNumber('--threads', { min: 1, max: MOST_THREADS }).optional(),
   test: z.boolean(),
   forecast: z.boolean().optional(),
   resume: z.union([z.literal(true), z.string()]).optional(),

@@ -65,6 +65,7 @@ it.each([
   [{ method: 'last', group: 5 }, 'Group 5 does not divide the 12 blocks'],
   [{ method: 'miet', upto: 13 }, '--upto 13 is beyond the 12 blocks'],
   [{ method: 'last', dropPath: 1 }, 'The setting dropPath is out of bounds'],
+  [{ method: 'miet', depth: 100_000 }, 'The setting depth is out of bounds'],
 ] as const)('refuses %o', (choice, sentence) => {
   expect(() => completeSettings(choice, backbone)).toThrow(sentence);
 });

@@ -1,8 +1,12 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { completeSettings } from '../../../src-main/training/settings.ts';
-import { chooseFrom } from '../../../src-main/training/step-choice.ts';
+import { chooseFrom, chooseStep } from '../../../src-main/training/step-choice.ts';
 import type { StepQuestion, TimedStep } from '../../../src-main/training/step-question.ts';
 import { microBatches, probeSteps } from '../../../src-main/training/step-probe.ts';
+import { Workspace } from '../../../src-main/workspace/workspace.ts';
 
 const timed = (stepForm: TimedStep['stepForm'], microBatch: number, msPerImage: number): TimedStep => ({
   stepForm,
@@ -33,6 +37,23 @@ it('micro-batches are powers of two up to a thread’s share of the batch, and t
   expect(microBatches(32, 2)).toEqual([1, 2, 4, 8, 16]);
   expect(microBatches(32, 3)).toEqual([1, 2, 4, 8, 11]);
   expect(microBatches(1, 4)).toEqual([1]);
+});
+
+it('takes no more images together than there are', async () => {
+  const settings = completeSettings(
+    { method: 'linear', batch: 1_000_000_000 },
+    { name: 'vit', blocks: 2, width: 16, prefix: 1 },
+  );
+  const norm = { scale: new Float32Array(16), shift: new Float32Array(16), epsilon: 1e-6 };
+  const frozen = { layout: { tokens: 5, width: 16, prefix: 1 }, blocks: 2, classes: 3, norm };
+  const folder = await mkdtemp(join(tmpdir(), 'step-choice-'));
+  try {
+    const question: StepQuestion = { settings, frozen, threads: 2, engine: 'compiled' };
+    const chosen = await chooseStep(await Workspace.open(folder), question, 40);
+    expect(chosen).toEqual({ stepForm: 'plain', microBatch: 40 });
+  } finally {
+    await rm(folder, { recursive: true });
+  }
 });
 
 it('times both forms of the real gradient, neighbours of the usual micro-batch among them', async () => {
