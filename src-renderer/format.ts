@@ -54,3 +54,15 @@ export function milliseconds(seconds: number): string {
 export function date(iso: string): string {
   return dates.format(new Date(iso));
 }
+
+const moments = new Intl.DateTimeFormat(locale, { dateStyle: 'short', timeStyle: 'medium' });
+
+/** A date and a time to the second. */
+export function moment(iso: string): string {
+  return moments.format(new Date(iso));
+}
+
+/** Seconds -> "161 ms". */
+export function milliseconds(seconds: number | null | undefined): string {
+  return seconds == null ? '–' : `${(1000 * seconds).toLocaleString(locale, { maximumSignificantDigits: 3 })} ms`;
+}

@@ -1,3 +1,4 @@
+import { analysis } from './text/analysis.ts';
 import { backbones } from './text/backbones.ts';
 import { datasets } from './text/datasets.ts';
 import { nav, commands, common, jobs, folders } from './text/frame.ts';
@@ -24,6 +25,7 @@ export const text = {
   train,
   runs,
   run,
+  analysis,
   exporting,
   trying,
   settings,

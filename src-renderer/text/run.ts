@@ -1,13 +1,30 @@
 /** Words of the page of a run, and of its export. */
 export const run = {
+  views: { curves: 'Curves', evaluation: 'Evaluation', exports: 'Exports', log: 'Log and settings' },
+  viewsOf: 'What of the run',
   loss: 'Loss',
   top1: 'Top-1',
   train: 'train',
   val: 'val',
   speed: 'Images per second',
-  memory: 'Memory of the training process',
+  stepTime: 'Step',
+  stepTimeOf: (batch: number) => `Time of a step of ${batch} images`,
+  memory: 'Memory',
+  rss: 'trainer, resident',
+  heap: 'trainer, JavaScript heap',
+  native: 'trainer, native',
+  vit: 'process with the ViT',
+  vitPeak: 'process with the ViT, peak',
+  lora: 'LoRA, estimate',
+  cacheOnDisk: 'features, on disk',
+  loraNote: (rank: number, batch: number, weights: string, activations: string, trained: string) =>
+    `LoRA is an estimate from shapes, not a measurement: rank ${rank} on queries and values of this ViT at batch ${batch} in float32 would hold at least ${weights} of frozen weights, ${activations} of activations for the backward pass, and ${trained} of trained parameters with their gradients and moments.`,
+  chartHint:
+    'Charts: Ctrl and the wheel zoom, dragging moves, Shift and dragging picks a stretch. By keyboard: arrows step from point to point, + and − zoom, 0 shows all.',
+  chartKeys: (title: string) => `${title}: arrows step from point to point, + and − zoom, 0 shows all`,
+  resetZoom: 'Show all',
   epoch: 'epoch',
-  best: 'Best',
+  bestEpoch: (epoch: number) => `best: epoch ${epoch}`,
   bestOf: (best: number, all: number) => `epoch ${best} of ${all}`,
   resume: 'Resume',
   pause: 'Pause',
@@ -17,13 +34,10 @@ export const run = {
   savePng: 'Save as PNG',
   saveCsv: 'Save as CSV',
   settings: 'Settings',
-  confusion: 'Confusion',
-  perClass: 'By class',
-  actual: 'actual',
-  predicted: 'predicted',
-  exported: 'Exported',
-  parity: (images: number, difference: string, changes: number) =>
-    `Compared with the app on ${images} images: largest difference of a logit ${difference}, top-1 changed on ${changes}.`,
+  log: 'Log',
+  noLog: 'Nothing was written down about this run.',
+  note: 'Note',
+  notePlaceholder: 'Add a note: what this run is for',
   notYet: 'Nothing to draw yet: the first epoch is on its way.',
 } as const;
 
@@ -40,4 +54,20 @@ export const exporting = {
   folder: 'Folder',
   usual: 'exports, in the workspace',
   start: 'Export',
+  none: 'Not exported yet',
+  noneLead:
+    'An export is one or two ONNX files with labels, preprocessing and a card. Before it is written, its predictions are held against those of the app.',
+  exportOf: (time: string) => `Export of ${time}`,
+  full: 'single precision',
+  halfShort: 'half precision',
+  reveal: 'Reveal in folder',
+  parity: (images: string, difference: string, bound: string, changes: number) =>
+    `Compared with the app on ${images} images: largest difference of a logit ${difference} (allowed ${bound}), top-1 changed on ${changes}.`,
+  use: 'How to use it',
+  commandLine: 'sidetune',
+  command: (run: string) =>
+    `# the same run from the command line: no export needed\nsidetune predict ${run} photo.jpg\n\n# the export again, to a folder of choice\nsidetune export ${run} --out ./model`,
+  copy: 'Copy',
+  copied: 'Copied.',
+  card: 'Card (README.md)',
 } as const;

@@ -17,6 +17,18 @@ export const runs = {
   done: 'done',
   damaged: 'damaged',
   filter: 'Filter',
+  nothingFits: (typed: string) => `No run fits “${typed}”.`,
   compare: 'Compare',
   compareHint: 'Tick two runs or more to set them beside each other.',
+  removeHint: 'Puts the ticked runs into the trash, from which they can be taken back for a week.',
+  removed: (names: readonly string[]) =>
+    names.length === 1 ? `Run ${names[0]} is in the trash.` : `${names.length} runs are in the trash.`,
+  keys: 'By keyboard: arrows go from run to run, Enter opens, Space ticks, Delete puts into the trash.',
+  backToList: 'All runs',
+  trainLoss: 'Loss, train',
+  valLoss: 'Loss, val',
+  settings: 'Settings',
+  setting: 'Setting',
+  onlyDiffering: 'Only those that differ',
+  allAlike: 'These runs were told the same.',
 } as const;
