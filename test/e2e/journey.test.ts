@@ -114,8 +114,9 @@ describe.skipIf(!hasChromium)('the studio window', () => {
       await page.getByRole('button', { name: 'Export' }).click();
       await page.getByRole('dialog').getByRole('button', { name: 'Export', exact: true }).click();
       await page.getByText(/largest difference of a logit/).waitFor();
-      const adaptor = await page.getByText(/adaptor\.onnx$/).textContent();
-      expect((await readFile(adaptor!)).length).toBeGreaterThan(1000);
+      const saved = page.waitForEvent('download');
+      await page.getByRole('link', { name: 'adaptor.onnx' }).click();
+      expect((await readFile(await (await saved).path())).length).toBeGreaterThan(1000);
     },
     LONG,
   );

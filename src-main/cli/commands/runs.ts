@@ -1,9 +1,20 @@
 import type { Command } from 'commander';
+import { Option } from 'commander';
+import { z } from 'zod';
+import { splitNames } from '../../studio/contract.ts';
 import { settingInWords } from '../../studio/runs.ts';
 import type { ShownRun } from '../../studio/runs.ts';
+import { describeAttention, describeMistakes } from '../analysis-words.ts';
+import { checkFlags, wholeNumber } from '../flags.ts';
 import { table } from '../format.ts';
 import { comparisonTable, curves, describeResult, RUN, runTable } from '../run-words.ts';
 import type { Session } from '../session.ts';
+
+const mistakesFlags = z.object({
+  split: z.enum(splitNames).optional(),
+  limit: wholeNumber('--limit', { min: 1 }),
+});
+const attentionFlags = z.object({ out: z.string().optional() });
 
 export function addRunCommands(program: Command, session: Session): void {
   const runs = program.command('runs').description('what was trained');
@@ -45,6 +56,34 @@ export function addRunCommands(program: Command, session: Session): void {
       const { removeRuns } = await import('../../studio/runs.ts');
       const answer = await removeRuns(await session.workspace(), names);
       session.answer(answer, answer.removed.map((run) => `Removed ${run}.`).join('\n'));
+    });
+
+  runs
+    .command('mistakes')
+    .description('the images that a run got most wrong; it is evaluated first where it has not been')
+    .argument('<run>', RUN)
+    .addOption(
+      new Option('--split <split>', 'of its dataset (default: test where there is one, else val)').choices(splitNames),
+    )
+    .option('--limit <n>', 'images listed', '20')
+    .action(async (run: string, options: unknown) => {
+      const flags = checkFlags(mistakesFlags, options);
+      const { worstMistakes } = await import('../../studio/analysis/headless.ts');
+      const mistakes = await worstMistakes(await session.workspace(), { run, ...flags }, session.task());
+      session.answer(mistakes, describeMistakes(mistakes));
+    });
+
+  runs
+    .command('attention')
+    .description("where the modules of a run's side network look in an image")
+    .argument('<run>', RUN)
+    .argument('<image>', 'an image file')
+    .option('--out <file>', 'draw it into a .png file')
+    .action(async (run: string, image: string, options: unknown) => {
+      const flags = checkFlags(attentionFlags, options);
+      const { attentionOfFile } = await import('../../studio/analysis/headless.ts');
+      const attention = await attentionOfFile(await session.workspace(), { run, image, ...flags });
+      session.answer(attention, describeAttention(attention));
     });
 }
 

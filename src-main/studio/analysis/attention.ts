@@ -13,7 +13,6 @@ import type { Network, Pool } from '../../methods/network.ts';
 import { attentionProgram } from '../../training/attention-program.ts';
 import { softmax } from '../../training/metrics.ts';
 import type { OpenedRun } from '../../training/open-run.ts';
-import { encodePng } from './png.ts';
 
 /** Shares of attention over the tokens of a picture: prefix tokens together, and each patch, row by row; they sum to 1. */
 export interface TokenShares {
@@ -32,7 +31,7 @@ export interface ModuleAttention extends TokenShares {
   increment: number;
 }
 
-export interface PictureAttention {
+export interface Attention {
   run: string;
   /** Path of the picture, or of the packed file and its row. */
   image: string;
@@ -44,8 +43,13 @@ export interface PictureAttention {
   rollout: TokenShares;
   /** Probability of each class. */
   probabilities: number[];
-  /** The picture as the ViT sees it, resized and cropped: a PNG in base64. */
-  picture: { width: number; height: number; png: string };
+}
+
+/** A picture as the ViT sees it, resized and cropped: RGB, height * width * 3 bytes, row-major. */
+export interface SeenPicture {
+  width: number;
+  height: number;
+  rgb: Uint8Array;
 }
 
 /** A run's ViT and side network, open to look at one picture after the other. */
@@ -74,7 +78,7 @@ export class AttentionViewer {
   }
 
   /** @throws Failure `image` where it cannot be read, `non-finite` */
-  async look(decoder: Decoder, image: ImageReference): Promise<PictureAttention> {
+  async look(decoder: Decoder, image: ImageReference): Promise<{ attention: Attention; seen: SeenPicture }> {
     const { config, backbone, network, frozen } = this.run;
     const { preprocessing, structure } = backbone;
     const { width, height } = preprocessing;
@@ -86,7 +90,7 @@ export class AttentionViewer {
     const received = outputs.received as Float32Array;
     const increments = outputs.increments as Float32Array;
     const depth = network.modules / network.maps.length;
-    return {
+    const attention: Attention = {
       run: config.run,
       image: pathOfImage(image),
       pool: config.settings.pool,
@@ -106,8 +110,8 @@ export class AttentionViewer {
       }),
       rollout: sharesOf(outputs.rollout as Float32Array, prefix),
       probabilities: [...softmax(outputs.logits as Float32Array)],
-      picture: { width, height, png: encodePng(rgb, width, height).toString('base64') },
     };
+    return { attention, seen: { width, height, rgb } };
   }
 
   async close(): Promise<void> {

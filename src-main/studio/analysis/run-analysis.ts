@@ -19,7 +19,8 @@ import type { Workspace } from '../../workspace/workspace.ts';
 import { datasetAsEdited } from '../datasets.ts';
 import { usualThreads } from '../preferences.ts';
 import { KeptOpen } from '../kept-open.ts';
-import { AttentionViewer, type PictureAttention } from './attention.ts';
+import { AttentionViewer, type Attention } from './attention.ts';
+import { encodePng } from './png.ts';
 import { readEvaluation, type Evaluation, type KeptEvaluation } from './evaluation.ts';
 import { predictedPage, type PredictedPage, type PredictedQuery } from './predicted-images.ts';
 
@@ -31,6 +32,11 @@ export interface ShownEvaluation {
   /** Whether the pictures behind the figures can be shown. */
   pictures: boolean;
 }
+
+export type PictureAttention = Attention & {
+  /** The picture as the ViT sees it: a PNG in base64. */
+  picture: { width: number; height: number; png: string };
+};
 
 interface Placed {
   /** Place in the dataset. */
@@ -104,7 +110,11 @@ export class RunAnalysis {
     return this.looking.use(
       `${run} ${ino} ${mtimeMs}`,
       () => this.open(run),
-      ({ viewer, decoder }) => viewer.look(decoder, locate(dataset, image)),
+      async ({ viewer, decoder }) => {
+        const { attention, seen } = await viewer.look(decoder, locate(dataset, image));
+        const { width, height, rgb } = seen;
+        return { ...attention, picture: { width, height, png: encodePng(rgb, width, height).toString('base64') } };
+      },
     );
   }
 
