@@ -7,6 +7,7 @@ const percents = new Intl.NumberFormat(locale, {
   maximumFractionDigits: 1,
 });
 const dates = new Intl.DateTimeFormat(locale, { dateStyle: 'medium', timeStyle: 'short' });
+const moments = new Intl.DateTimeFormat(locale, { dateStyle: 'short', timeStyle: 'medium' });
 
 export function count(value: number | null | undefined): string {
   return value == null ? '–' : integers.format(value);
@@ -55,14 +56,7 @@ export function date(iso: string): string {
   return dates.format(new Date(iso));
 }
 
-const moments = new Intl.DateTimeFormat(locale, { dateStyle: 'short', timeStyle: 'medium' });
-
 /** A date and a time to the second. */
 export function moment(iso: string): string {
   return moments.format(new Date(iso));
-}
-
-/** Seconds -> "161 ms". */
-export function milliseconds(seconds: number | null | undefined): string {
-  return seconds == null ? '–' : `${(1000 * seconds).toLocaleString(locale, { maximumSignificantDigits: 3 })} ms`;
 }
