@@ -1,4 +1,4 @@
-import { engine, setBackend, tensor, type Tensor } from '@tensorflow/tfjs-core';
+import { enableProdMode, engine, setBackend, tensor, type Tensor } from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-cpu';
 import './gradients.ts';
 import { registerNormalize } from './normalize-kernel.ts';
@@ -14,6 +14,9 @@ import {
   type TensorSpec,
   type Tensors,
 } from './program.ts';
+
+// It else advises, in a banner on stderr, a native library that may not be there for this Node; "sidetune doctor" says.
+enableProdMode();
 
 /** Runs programs on TensorFlow.js itself, op by op: the reference that the compiled engine is tested against. */
 export class EagerEngine implements Engine {

@@ -80,6 +80,7 @@ export async function rehearseTraining(
       { ...job, folder, config: { ...job.config, settings }, resume: false, test: null },
       {
         signal,
+        isRehearsal: true,
         onEpoch: ({ seconds }) => {
           ends.push(performance.now() / 1000);
           epochs.push(seconds);

@@ -6,6 +6,8 @@ import type { TrainingListener } from './train-network.ts';
 
 export interface TrainerListener extends Pick<TrainingListener, 'onEpoch' | 'signal'> {
   onPace?: (pace: Pace) => void;
+  /** Whether nothing of it will be kept: when stopped it is not asked to end its step first. */
+  isRehearsal?: boolean;
 }
 
 /**
@@ -14,7 +16,7 @@ export interface TrainerListener extends Pick<TrainingListener, 'onEpoch' | 'sig
  */
 export function trainInProcess(
   job: TrainingJob,
-  { onPace, onEpoch, signal }: TrainerListener = {},
+  { onPace, onEpoch, signal, isRehearsal = false }: TrainerListener = {},
 ): Promise<TrainingOutcome> {
   const child = startProcess(entryBeside('./trainer-process', import.meta.url), {
     execArgv: trainingArguments,
@@ -22,7 +24,7 @@ export function trainInProcess(
     stderr: 'inherit',
   });
   const tell = (message: ToTrainer) => child.tell(message);
-  const stop = () => tell({ kind: 'stop' });
+  const stop = () => (isRehearsal ? child.kill() : tell({ kind: 'stop' }));
   signal?.addEventListener('abort', stop);
   return new Promise<TrainingOutcome>((resolve, reject) => {
     child.onMessage((raw) => {
