@@ -41,9 +41,21 @@ export const structureSchema = z.strictObject({
   logits: z.strictObject({ name: z.string(), classes: count }).nullable(),
 });
 
+/** How a backbone is reached whose model is not here. */
+export const servedSchema = z.strictObject({
+  /** Sums that it gives: for each k the power of two by which `gathered_k_fp16` is divided. */
+  scales: z.record(z.string().regex(/^\d+$/), z.number().positive()),
+  /** Whether encoded pictures can be sent too. */
+  takesImages: z.boolean(),
+  /** Absolute paths of the files with the token and with the certificate to check the server's by. */
+  tokenFile: z.string().optional(),
+  caFile: z.string().optional(),
+});
+export type Served = z.infer<typeof servedSchema>;
+
 export const RecordSchema = z.strictObject({
   format: z.literal(1),
-  /** Path of the file that was added. */
+  /** Path of the file that was added, or address of the model that is served. */
   source: z.string(),
   /** Of model.onnx, in hexadecimal. */
   sha256: z.string().regex(/^[0-9a-f]{64}$/),
@@ -51,6 +63,8 @@ export const RecordSchema = z.strictObject({
   preprocessing: PreprocessingSchema,
   /** Where what was not asked for was taken from; absent: the defaults. */
   preprocessingFrom: z.string().optional(),
+  /** Only of one whose model is on a server. */
+  served: servedSchema.optional(),
 });
 export type BackboneRecord = z.infer<typeof RecordSchema>;
 

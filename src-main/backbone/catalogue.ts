@@ -21,7 +21,7 @@ import {
   RecordSchema,
   wholeStructure,
 } from './backbone-file.ts';
-import type { BackboneRecord } from './backbone-file.ts';
+import type { BackboneRecord, Served } from './backbone-file.ts';
 import { inspectModel } from './measure.ts';
 import type { VitStructure } from './find-blocks.ts';
 import { choosePreprocessing } from './preprocessing.ts';
@@ -34,7 +34,7 @@ export interface Backbone {
   name: string;
   /** Path of its model.onnx. */
   modelPath: string;
-  /** Path of the file that was added. */
+  /** Path of the file that was added, or address of the model that is served. */
   source: string;
   /** Of the model file, in hexadecimal. */
   sha256: string;
@@ -42,6 +42,8 @@ export interface Backbone {
   preprocessing: Preprocessing;
   /** Where what was not asked for of the preprocessing was taken from; absent: the defaults. */
   preprocessingFrom?: string;
+  /** Of one whose model is not here but on a server, at `source`. */
+  served?: Served;
 }
 
 export interface AddBackboneOptions {
@@ -102,6 +104,31 @@ export async function addBackbone(
     // Last: an entry is one once it has its record.
     await writeFileAtomic(join(folder, RECORD_FILE), `${JSON.stringify(sealed(record), null, 2)}\n`);
     return { name: ownName, modelPath, source, sha256, ...found };
+  });
+}
+
+/** A backbone that is on a server, taken into the workspace without its model, or its entry brought up to date. */
+export async function keepServedBackbone(
+  workspace: Workspace,
+  backbone: Omit<Backbone, 'modelPath'> & { served: Served },
+): Promise<Backbone> {
+  const { name, source, sha256, structure, preprocessing, served } = backbone;
+  const folder = workspace.backbone(checkName('backbone', name));
+  const record: BackboneRecord = {
+    format: 1,
+    source,
+    sha256,
+    structure: recordedStructure(structure),
+    preprocessing,
+    served,
+  };
+  return withEntries(workspace, async () => {
+    const existing = await loadEntry(workspace, name);
+    if (existing && existing.source !== source)
+      throw new Failure('name-taken', `The name "${name}" is taken by the backbone from "${existing.source}".`);
+    await writeSafetensors(join(folder, NORM_FILE), normTensors(structure));
+    await writeFileAtomic(join(folder, RECORD_FILE), `${JSON.stringify(sealed(record), null, 2)}\n`);
+    return { ...backbone, modelPath: join(folder, MODEL_FILE) };
   });
 }
 
@@ -189,8 +216,16 @@ export function describeBackbone(backbone: Backbone): BackboneDescription {
   return { name, blocks, width, tokens, prefix, heads, parameters, taps: states, preprocessing, preprocessingFrom };
 }
 
-/** The backbone's ONNX model, for tap surgery. Failure `damaged-file` when it is not the file that was added. */
+/**
+ * The backbone's ONNX model, for tap surgery. Failure `damaged-file` when it is not the file that was added, `served`
+ * where it is not here.
+ */
 export async function readModel(backbone: Backbone): Promise<ModelProto> {
+  if (backbone.served)
+    throw new Failure(
+      'served',
+      `The model of backbone "${backbone.name}" is on a server (${backbone.source}) and not here: add its ONNX file with "sidetune backbones add FILE.onnx" for what needs it.`,
+    );
   const bytes = await readModelFile(backbone.modelPath);
   if (hashOf(bytes) !== backbone.sha256) {
     throw new Failure(
@@ -285,7 +320,7 @@ async function readEntry(workspace: Workspace, name: string): Promise<Backbone |
     if (errorCode(error) === 'ENOENT') return undefined;
     throw new Failure('damaged-file', `"${path}" cannot be read: check that it may be.`, { cause: error });
   }
-  const { source, sha256, structure, preprocessing, preprocessingFrom } = parseRecord(text, path);
+  const { source, sha256, structure, preprocessing, preprocessingFrom, served } = parseRecord(text, path);
   const normPath = join(folder, NORM_FILE);
   const { tensors } = await readSafetensors(normPath).catch((error: unknown) => {
     throw advised(error, ['damaged-file', 'missing-file'], `remove the backbone's folder and add it again`);
@@ -298,6 +333,7 @@ async function readEntry(workspace: Workspace, name: string): Promise<Backbone |
     structure: wholeStructure(structure, tensors, normPath),
     preprocessing,
     ...(preprocessingFrom === undefined ? {} : { preprocessingFrom }),
+    ...(served === undefined ? {} : { served }),
   };
 }
 

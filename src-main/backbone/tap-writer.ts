@@ -71,13 +71,19 @@ export class TapWriter {
     const scaled = this.add('Div', [sum, names.scale], `${OWN}${names.map}_scaled`);
     const rounded = this.storage === 'int8' ? this.roundToSteps(scaled, names) : scaled;
     this.add('Cast', [rounded], names.map, { to: DataType.FLOAT16 });
+    this.addRowSums(names);
+    this.outputs.push(valueInfo(names.map, DataType.FLOAT16, [this.batch, tokens, width]));
+  }
+
+  /** Puts out the sums over the width of a map as stored, which is `names.map` times `names.scale`, and of its squares. */
+  addRowSums(names: ReturnType<typeof mapValues>): void {
+    const { tokens } = this.structure;
     const read = this.add('Cast', [names.map], `${OWN}${names.map}_read`, { to: DataType.FLOAT });
     const stored = this.add('Mul', [read, names.scale], `${OWN}${names.map}_stored`);
     const lastAxis = this.integers('last_axis', [-1]);
     this.add('ReduceSum', [stored, lastAxis], names.rowSums, { keepdims: 0 });
     this.reduceRows('ReduceSumSquare', stored, names.rowSquareSums, 0);
     this.outputs.push(
-      valueInfo(names.map, DataType.FLOAT16, [this.batch, tokens, width]),
       valueInfo(names.rowSums, DataType.FLOAT, [this.batch, tokens]),
       valueInfo(names.rowSquareSums, DataType.FLOAT, [this.batch, tokens]),
     );

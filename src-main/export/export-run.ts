@@ -7,7 +7,7 @@ import { locate, type DatasetImage } from '../data/dataset.ts';
 import { pathOfImage } from '../data/image-reference.ts';
 import { CompiledEngine } from '../engine/compiled.ts';
 import { encodeModel } from '../engine/onnx/model.ts';
-import { roundingOf, type FeatureSet } from '../features/feature-set.ts';
+import { keepsBase, roundingOf, type FeatureSet } from '../features/feature-set.ts';
 import type { FeatureRequest } from '../features/provide-features.ts';
 import { withFeatures } from '../features/with-features.ts';
 import { readCheckpointMetadata } from '../training/checkpoint.ts';
@@ -75,8 +75,9 @@ export async function exportRun(
   { run: named, out, form, half = false, images = PARITY_IMAGES }: ExportRequest,
   options: TaskOptions = {},
 ): Promise<ExportResult> {
-  const forms = form ? [form] : FORMS;
   const opened = await openRun(workspace, named);
+  // What is on a server cannot be put into a file here.
+  const forms = form ? [form] : opened.backbone.served ? (['adaptor'] as const) : FORMS;
   const { run } = opened.config;
   // Early: a folder that cannot be written to should not cost the user the wait.
   await prepareFolder(out, forms);
@@ -131,7 +132,8 @@ async function featuresOf(
   const { train, val } = splitImages(dataset, config.settings, { noTest: true, trainOn: config.trainOn });
   const list = val.length > 0 ? val : train;
   const kept = { cache: config.settings.cache, threads: config.threads, scales: config.scales };
-  return { list, request: { backbone, source: dataset.source, lists: [list], maps: network.maps, ...kept } };
+  const wanted = { maps: network.maps, base: keepsBase(backbone, network) };
+  return { list, request: { backbone, source: dataset.source, lists: [list], ...wanted, ...kept } };
 }
 
 /** A list may have needed a larger scale than the one trained on: the export must hold both. */

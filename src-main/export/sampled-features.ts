@@ -1,6 +1,7 @@
 /** A few of a list's features as a feature set of their own. */
 import { rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
+import { exists } from '../base/exists.ts';
 import { mapName, type MapRequest } from '../backbone/surgery.ts';
 import { baseColumns, mapColumns, type CachedSet, type FeatureSet } from '../features/feature-set.ts';
 import { RowFileReader, RowFileWriter, type RowTensor } from '../features/row-file.ts';
@@ -36,7 +37,7 @@ export async function withSampledFeatures<T>(
       return target;
     };
     const sampled: CachedSet = { ...set, images: rows.length, maps: {} };
-    sampled.base = await copy(set.base, baseColumns(width, hasCls));
+    if (await exists(set.base)) sampled.base = await copy(set.base, baseColumns(width, hasCls));
     for (const name of maps.map(mapName)) {
       const { path, scale } = set.maps[name]!;
       sampled.maps[name] = { path: await copy(path, mapColumns(tokens, width, storage)), scale };

@@ -19,7 +19,9 @@ import {
   storedMap,
   type CachedSet,
 } from './feature-set.ts';
+import { fetchFeatures } from './fetch-features.ts';
 import { FrozenVit } from './frozen-vit.ts';
+import type { TransferSum } from './served-vit.ts';
 import { extractList, type Gap } from './write-features.ts';
 import { HEADER_RESERVE, rowBytesOf, RowFileReader, type RowTensor } from './row-file.ts';
 
@@ -33,6 +35,8 @@ export interface ExtractionRequest {
   /** Default: fp16. */
   storage?: MapStorage;
   threads?: number;
+  /** Whether the base vectors are wanted too; see `keepsBase`. Default: they are. */
+  base?: boolean;
 }
 
 export interface Extraction {
@@ -42,6 +46,8 @@ export interface Extraction {
   seconds: number;
   /** Of them, those in which the ViT waited: for images, or for files to be written. */
   vitWaited: number;
+  /** What came from a server, if anything did. */
+  transferred?: TransferSum;
 }
 
 /**
@@ -58,12 +64,12 @@ export async function extractFeatures(
 ): Promise<Extraction> {
   const started = performance.now();
   const needed = await findGaps(workspace, request);
-  let vitWaited: number | undefined;
+  let filled: Filled | undefined;
   if (needed.length > 0) {
     for (const { folder } of needed) await sweepTemporaries(folder);
     await checkSpace(workspace.features, neededBytes(request, needed));
     const folders = needed.map(({ folder }) => folder);
-    vitWaited = await withFolders(folders, options, async () => {
+    filled = await withFolders(folders, options, async () => {
       // Another process may have filled them while this one waited.
       const gaps = await findGaps(workspace, request);
       for (const { folder } of gaps) await sweepTemporaries(folder);
@@ -71,8 +77,8 @@ export async function extractFeatures(
     });
   }
   const sets = await Promise.all(request.lists.map((images) => describe(workspace, request, images)));
-  const seconds = vitWaited === undefined ? 0 : (performance.now() - started) / 1000;
-  return { sets, seconds, vitWaited: vitWaited ?? 0 };
+  const seconds = filled === undefined ? 0 : (performance.now() - started) / 1000;
+  return { sets, seconds, vitWaited: 0, ...filled };
 }
 
 /** What extraction would have to do: the lists that lack something, and the bytes that it would write. */
@@ -87,9 +93,9 @@ export async function missingFeatures(
 /** All files that a request needs in the cache, whether or not they are there, and the images that each is to hold. */
 export function cachedFiles(
   workspace: Workspace,
-  { backbone, lists, maps, storage = 'fp16' }: ExtractionRequest,
+  { backbone, lists, maps, storage = 'fp16', base = true }: ExtractionRequest,
 ): { folder: string; path: string; images: number }[] {
-  const names = [...storedMaps(maps).map(mapFileName), BASE_FILE];
+  const names = [...storedMaps(maps).map(mapFileName), ...(base ? [BASE_FILE] : [])];
   const counts = new Map(
     lists.map((images) => [workspace.feature(featureKey(images, backbone, storage)), images.length]),
   );
@@ -105,7 +111,7 @@ function storedMaps(maps: readonly MapRequest[]): MapRequest[] {
 
 async function findGaps(
   workspace: Workspace,
-  { backbone, lists, maps, storage = 'fp16' }: ExtractionRequest,
+  { backbone, lists, maps, storage = 'fp16', base: wantsBase = true }: ExtractionRequest,
 ): Promise<Gap[]> {
   const gaps: Gap[] = [];
   const wanted = storedMaps(maps);
@@ -114,7 +120,7 @@ async function findGaps(
     if (images.length === 0 || gaps.some((gap) => gap.folder === folder)) continue;
     const missing: MapRequest[] = [];
     for (const map of wanted) if (!(await exists(join(folder, mapFileName(map))))) missing.push(map);
-    const base = !(await exists(join(folder, BASE_FILE)));
+    const base = wantsBase && !(await exists(join(folder, BASE_FILE)));
     if (missing.length > 0 || base) gaps.push({ images, folder, maps: missing, base });
   }
   return gaps;
@@ -132,9 +138,12 @@ function neededBytes({ backbone, storage }: ExtractionRequest, gaps: readonly Ga
   );
 }
 
-/** @returns seconds in which the ViT had nothing to do */
-async function fill(request: ExtractionRequest, gaps: readonly Gap[], options: TaskOptions): Promise<number> {
+type Filled = Pick<Extraction, 'vitWaited' | 'transferred'>;
+
+async function fill(request: ExtractionRequest, gaps: readonly Gap[], options: TaskOptions): Promise<Filled> {
   const { backbone, source, storage = 'fp16' } = request;
+  if (backbone.served)
+    return { vitWaited: 0, transferred: await fetchFeatures({ backbone, source, storage }, gaps, options) };
   const named = new Map(gaps.flatMap((gap) => gap.maps).map((map) => [mapName(map), map]));
   const maps = [...named.values()];
   const threads = request.threads ?? availableParallelism();
@@ -161,7 +170,7 @@ async function fill(request: ExtractionRequest, gaps: readonly Gap[], options: T
         });
         before += gap.images.length;
       }
-      return vit.idleSeconds;
+      return { vitWaited: vit.idleSeconds };
     } finally {
       await vit.close();
     }

@@ -64,6 +64,11 @@ export function featureKey(images: readonly DatasetImage[], backbone: Backbone, 
   return createHash('sha256').update(what).digest('hex').slice(0, 24);
 }
 
+/** Whether the base vectors are kept beside the maps: of a backbone that is on a server, only where they are read. */
+export function keepsBase({ served }: Backbone, { usesBase }: { usesBase: boolean }): boolean {
+  return served === undefined || usesBase;
+}
+
 /** The map that is stored for another: S_k is P_k of group 1, so MIET finds what LAST has left. */
 export function storedMap(map: MapRequest): MapRequest {
   return map.kind === 'S' ? { kind: 'P', group: 1, index: map.index } : map;

@@ -1,5 +1,5 @@
 import { read } from 'node:fs';
-import { open, rename, rm, type FileHandle } from 'node:fs/promises';
+import { constants, open, rename, rm, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { Failure } from '../base/failure.ts';
@@ -62,6 +62,8 @@ export class RowFileWriter {
     private readonly tensors: readonly RowTensor[],
     private readonly places: Map<string, TensorPlace>,
     private readonly rows: number,
+    /** Whether checksums are written with the rows, so that a crash leaves something to go on with. */
+    private readonly resumable = false,
   ) {
     this.crcs = new Uint32Array(rows * tensors.length);
   }
@@ -85,6 +87,50 @@ export class RowFileWriter {
     );
   }
 
+  /**
+   * Goes on with a file that was `kept`, or begins it: its rows are checked, and those up to the first that is not whole
+   * are done. Nothing of its format may have changed meanwhile: a name tells.
+   * @param temporary what it is called until it is finished
+   */
+  static async resume(
+    path: string,
+    temporary: string,
+    tensors: readonly RowTensor[],
+    rows: number,
+  ): Promise<{ writer: RowFileWriter; done: number }> {
+    try {
+      await makeFolder(dirname(path));
+      // Opens what is there, and makes it where there is nothing.
+      const file = await open(temporary, constants.O_RDWR | constants.O_CREAT, 0o666);
+      const places = placeTensors(entriesOf(tensors, rows), HEADER_RESERVE);
+      const writer = new RowFileWriter(path, temporary, file, tensors, places, rows, true);
+      try {
+        return { writer, done: await writer.countWhole() };
+      } catch (error) {
+        await file.close();
+        throw error;
+      }
+    } catch (error) {
+      throw diskFull(error, path);
+    }
+  }
+
+  /** Rows from the first on that are as their checksums say. */
+  private async countWhole(): Promise<number> {
+    const table = new Uint8Array(this.crcs.buffer);
+    const { bytesRead } = await this.file.read(table, 0, table.byteLength, this.places.get(CRC)!.start);
+    table.fill(0, bytesRead);
+    for (let row = 0; row < this.rows; row++)
+      for (const [column, { name, dtype, shape }] of this.tensors.entries()) {
+        const bytes = new Uint8Array(tensorBytes({ dtype, shape }));
+        const at = this.places.get(name)!.start + row * bytes.byteLength;
+        const found = await this.file.read(bytes, 0, bytes.byteLength, at);
+        const crc = this.crcs[row * this.tensors.length + column];
+        if (found.bytesRead !== bytes.byteLength || crc32(bytes) !== crc) return row;
+      }
+    return this.rows;
+  }
+
   /** Writes rows `first ..` of every tensor; `data` holds them one after the other, keyed by tensor. */
   async write(first: number, count: number, data: Readonly<Record<string, ArrayBufferView>>): Promise<void> {
     try {
@@ -97,6 +143,11 @@ export class RowFileWriter {
             bytes.subarray(row * rowBytes, (row + 1) * rowBytes),
           );
         await writeFully(this.file, bytes, this.places.get(name)!.start + first * rowBytes);
+      }
+      if (this.resumable) {
+        const entry = this.tensors.length * 4;
+        const table = new Uint8Array(this.crcs.buffer, first * entry, count * entry);
+        await writeFully(this.file, table, this.places.get(CRC)!.start + first * entry);
       }
     } catch (error) {
       throw diskFull(error, this.path);
@@ -124,6 +175,11 @@ export class RowFileWriter {
     } catch (error) {
       throw diskFull(error, this.path);
     }
+  }
+
+  /** Leaves what is there for `resume`. */
+  async keep(): Promise<void> {
+    await this.file.close().catch(() => undefined);
   }
 
   async abandon(): Promise<void> {

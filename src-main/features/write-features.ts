@@ -123,7 +123,7 @@ async function* tapImages(job: ListJob, scales: readonly number[]) {
 }
 
 /** Keeps a file that another process has finished meanwhile: something may already be reading it. */
-async function finish(file: RowFileWriter, path: string, metadata: Record<string, string>): Promise<void> {
+export async function finish(file: RowFileWriter, path: string, metadata: Record<string, string>): Promise<void> {
   if (await exists(path)) await file.abandon();
   else await file.finish(metadata);
 }
@@ -162,11 +162,11 @@ function provenanceOf({ backbone, threads }: ListJob): Record<string, string> {
   };
 }
 
-function mapRows({ map, rowSums, rowSquareSums, eightBit }: TappedMap): Record<string, ArrayBufferView> {
+export function mapRows({ map, rowSums, rowSquareSums, eightBit }: TappedMap): Record<string, ArrayBufferView> {
   const sums = { row_sums: rowSums, row_square_sums: rowSquareSums };
   return eightBit ? { ...sums, row_steps: eightBit.rowSteps, codes: eightBit.codes } : { ...sums, map };
 }
 
-function baseRows({ baseCls, baseMean }: TappedBatch): Record<string, Float32Array> {
+export function baseRows({ baseCls, baseMean }: TappedBatch): Record<string, Float32Array> {
   return baseCls ? { base_cls: baseCls, base_mean: baseMean } : { base_mean: baseMean };
 }

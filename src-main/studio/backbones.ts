@@ -12,8 +12,10 @@ import { exists } from '../base/exists.ts';
 import { Failure } from '../base/failure.ts';
 import type { ModelProto } from '../engine/onnx/onnx_pb.ts';
 import { listRuns as listConfigs } from '../training/run-folder.ts';
+import { isAddress } from '../oip/served-at.ts';
 import { isSafeName } from '../workspace/names.ts';
 import type { Workspace } from '../workspace/workspace.ts';
+import { resolveServed, type ServedAccess } from './served-backbones.ts';
 
 export { EMBEDDED_BACKBONE };
 
@@ -102,10 +104,15 @@ export async function inspectBackbone(workspace: Workspace, nameOrPath: string):
 
 /**
  * The backbone of a name in the workspace; else the embedded one, which is copied into it; else that of an ONNX file,
- * which is added under its own name or found as the entry that it was added as before.
+ * which is added under its own name or found as the entry that it was added as before; else that of a served model.
  * @throws Failure `unknown-backbone` where it is neither, `name-taken`, and those of the catalogue's `addBackbone`
  */
-export async function resolveBackbone(workspace: Workspace, nameOrPath: string): Promise<Backbone> {
+export async function resolveBackbone(
+  workspace: Workspace,
+  nameOrPath: string,
+  server?: ServedAccess,
+): Promise<Backbone> {
+  if (isAddress(nameOrPath)) return resolveServed(workspace, nameOrPath, server);
   if (await hasBackbone(workspace, nameOrPath)) return catalogue.loadBackbone(workspace, nameOrPath);
   if (nameOrPath === EMBEDDED_BACKBONE) {
     return catalogue.addBackbone(workspace, embeddedFile(), { name: EMBEDDED_BACKBONE });

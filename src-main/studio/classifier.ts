@@ -2,7 +2,7 @@ import { Failure } from '../base/failure.ts';
 import { openEngine } from '../engine/open-engine.ts';
 import type { Buffers, Executable } from '../engine/program.ts';
 import { roundingOf } from '../features/feature-set.ts';
-import { FrozenVit } from '../features/frozen-vit.ts';
+import { openVit, type Vit } from '../features/open-vit.ts';
 import type { TappedBatch } from '../features/tapped-batch.ts';
 import { LARGEST_HALF } from '../features/map-scales.ts';
 import type { OpenedRun } from '../training/open-run.ts';
@@ -20,7 +20,7 @@ export class Classifier {
 
   private constructor(
     private readonly run: OpenedRun,
-    private readonly vit: FrozenVit,
+    private readonly vit: Vit,
     private readonly threads: number,
   ) {
     this.scales = run.config.scales;
@@ -29,7 +29,12 @@ export class Classifier {
   /** @param options.batch images that go through together; the ViT's own where its file fixes that */
   static async open(run: OpenedRun, threads: number, options: { batch?: number } = {}): Promise<Classifier> {
     const storage = roundingOf(run.config.settings.cache);
-    const vit = await FrozenVit.open(run.backbone, run.network.maps, { threads, storage, ...options });
+    const vit = await openVit(run.backbone, run.network.maps, {
+      threads,
+      storage,
+      base: run.network.usesBase,
+      ...options,
+    });
     const classifier = new Classifier(run, vit, threads);
     try {
       classifier.adaptor = await classifier.compile();

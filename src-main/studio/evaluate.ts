@@ -12,6 +12,7 @@ import {
 import { readEditLog } from '../data/edits/edit-log.ts';
 import { pathOfImage } from '../data/image-reference.ts';
 import { openEngine } from '../engine/open-engine.ts';
+import { keepsBase } from '../features/feature-set.ts';
 import { withFeatures } from '../features/with-features.ts';
 import { bootstrapTop1 } from '../training/bootstrap.ts';
 import { readCheckpointMetadata } from '../training/checkpoint.ts';
@@ -69,7 +70,8 @@ export async function evaluate(
       `The dataset ${dataset.name} was edited after run ${run} began: it is evaluated on the images and labels that it was trained with.`,
     );
   const kept = { cache: config.settings.cache, scales: config.scales, threads };
-  const request = { backbone, source: dataset.source, lists: [images], maps: network.maps, ...kept };
+  const wanted = { maps: network.maps, base: keepsBase(backbone, network) };
+  const request = { backbone, source: dataset.source, lists: [images], ...wanted, ...kept };
   const { collector, predicted, outcomes } = await withFeatures(workspace, request, options, async ({ sets }) => {
     const evaluator = await Evaluator.open(
       await openEngine('compiled', threads),

@@ -4,7 +4,7 @@ import type { TaskOptions } from '../base/progress.ts';
 import type { DatasetImage } from '../data/dataset.ts';
 import { checkSpace } from '../features/disk-space.ts';
 import { missingFeatures, type ExtractionRequest } from '../features/extract.ts';
-import { featureBytesPerImage, roundingOf, type FeatureSet } from '../features/feature-set.ts';
+import { featureBytesPerImage, keepsBase, roundingOf, type FeatureSet } from '../features/feature-set.ts';
 import { provideFeatures } from '../features/provide-features.ts';
 import { buildNetwork } from '../training/build-network.ts';
 import { frozenFactsOf } from '../training/open-run.ts';
@@ -76,12 +76,14 @@ export async function forecastPlan(
 ): Promise<Forecast> {
   const { backbone, dataset, splits, settings, threads, old } = plan;
   const { tokens, width, prefix } = backbone.structure;
-  const { maps } = buildNetwork(settings, frozenFactsOf(backbone, dataset.classes.length), 'plain');
+  const network = buildNetwork(settings, frozenFactsOf(backbone, dataset.classes.length), 'plain');
+  const { maps } = network;
   const lists = [splits.train, splits.val, splits.test];
   const extraction: ExtractionRequest = {
     backbone,
     source: dataset.source,
     maps,
+    base: keepsBase(backbone, network),
     lists,
     threads,
     storage: roundingOf(settings.cache),
@@ -146,7 +148,9 @@ async function rehearse(
     signal,
   }: { extraction: ExtractionRequest; missing: readonly (readonly DatasetImage[])[]; signal: AbortSignal | undefined },
 ): Promise<{ extract?: ExtractionPace; train?: TrainingPace }> {
-  const { splits } = plan;
+  const { splits, backbone } = plan;
+  // Nothing is fetched to be thrown away.
+  if (backbone.served && missing.length > 0) return {};
   const train = async (set: FeatureSet, images: readonly DatasetImage[]) =>
     rehearseTraining(workspace, await rehearsalJob(workspace, request, plan, set, images, signal), { signal });
   const trainOnOwn = async () => {

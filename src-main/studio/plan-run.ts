@@ -13,6 +13,7 @@ import { resolveBackbone } from './backbones.ts';
 import { checkDatasetIsThere, datasetAsEdited, resolveDataset } from './datasets.ts';
 import { usualThreads } from './preferences.ts';
 import { checkAgainstRun, unfinishedRuns } from './resume.ts';
+import { fitToServed } from './served-backbones.ts';
 import type { TrainRequest } from './train-request.ts';
 
 /** A run about to start, or about to go on. */
@@ -37,9 +38,10 @@ export async function planRun(workspace: Workspace, request: TrainRequest, optio
     if (dataset === request.dataset && !(await hasDataset(workspace, dataset))) throw datasetGone(run, dataset);
   }
   await checkDatasetIsThere(workspace, request.dataset);
-  const backbone = await resolveBackbone(workspace, request.backbone);
+  const backbone = await resolveBackbone(workspace, request.backbone, request.server);
   const { blocks, width, prefix } = backbone.structure;
-  const asked = completeSettings(request.settings, { name: backbone.name, blocks, width, prefix });
+  const choice = fitToServed(request.settings, backbone);
+  const asked = completeSettings(choice, { name: backbone.name, blocks, width, prefix });
   const now = await resolveDataset(workspace, request.dataset, options);
   const old = request.resume ? await runToResume(workspace, request, asked, now, backbone) : undefined;
   const dataset = old ? await datasetAsEdited(workspace, now, old.datasetEdits ?? 0) : now;

@@ -5,6 +5,7 @@ import { loadBackbone } from '../backbone/catalogue.ts';
 import { exists } from '../base/exists.ts';
 import { Failure } from '../base/failure.ts';
 import { datasetSource } from '../data/dataset-store.ts';
+import { isAddress } from '../oip/served-at.ts';
 import { findRun } from '../training/find-run.ts';
 import { listRuns, readConfig, runFile, type RunConfig } from '../training/run-folder.ts';
 import type { Settings, SettingsChoice } from '../training/settings.ts';
@@ -75,7 +76,7 @@ async function isOfSources(workspace: Workspace, config: RunConfig, given: Parti
   }
   if (backbone === undefined || backbone === config.backbone) return true;
   const entry = await loadBackbone(workspace, config.backbone).catch(() => undefined);
-  return entry?.source === resolve(backbone);
+  return entry?.source === (isAddress(backbone) ? backbone.replace(/\/$/, '') : resolve(backbone));
 }
 
 /**

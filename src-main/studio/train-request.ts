@@ -1,11 +1,15 @@
 import type { StepForm } from '../methods/network.ts';
 import type { SettingsChoice } from '../training/settings.ts';
+import type { ServedAccess } from './served-backbones.ts';
 import type { TrainOn } from '../training/split-images.ts';
 
 export interface TrainRequest {
   /** Name in the workspace, or path. */
   dataset: string;
+  /** Or the address of a served model. */
   backbone: string;
+  /** How that is got at. */
+  server?: ServedAccess;
   settings: SettingsChoice;
   /** Leaves the test split unread. */
   noTest?: boolean;

@@ -2,7 +2,7 @@ import { peakRssBytes } from '../base/peak-memory.ts';
 import { Failure } from '../base/failure.ts';
 import { inTurn } from '../base/in-turn.ts';
 import type { TaskOptions } from '../base/progress.ts';
-import { featureBytesPerImage } from '../features/feature-set.ts';
+import { featureBytesPerImage, keepsBase } from '../features/feature-set.ts';
 import { withFeatures } from '../features/with-features.ts';
 import { buildNetwork } from '../training/build-network.ts';
 import type { Pace, TrainingJob, TrainingOutcome } from '../training/job.ts';
@@ -84,6 +84,7 @@ async function trainLogged(
     source: dataset.source,
     lists,
     maps: network.maps,
+    base: keepsBase(backbone, network),
     threads,
     cache: settings.cache,
     scales: plan.old?.scales,

@@ -35,6 +35,9 @@ const trainFlags = z.object({
   engine: z.enum(['compiled', 'eager']).optional(),
   device: z.enum(['cpu']).optional(),
   threads: wholeNumber('--threads', { min: 1, max: MOST_THREADS }).optional(),
+  tokenFile: z.string().optional(),
+  caFile: z.string().optional(),
+  backboneCard: z.string().optional(),
   test: z.boolean(),
   forecast: z.boolean().optional(),
   resume: z.union([z.literal(true), z.string()]).optional(),
@@ -53,6 +56,9 @@ export function readTrainFlags(options: unknown): PartialTrainRequest {
     device,
     threads,
     resume,
+    tokenFile,
+    caFile,
+    backboneCard: cardFile,
     forecast: _,
     ...rest
   } = checkFlags(trainFlags, options);
@@ -65,6 +71,7 @@ export function readTrainFlags(options: unknown): PartialTrainRequest {
     threads,
     resume,
     noTest: test ? undefined : true,
+    server: tokenFile || caFile || cardFile ? withoutGaps({ tokenFile, caFile, cardFile }) : undefined,
     settings: withoutGaps({ ...rest, learningRate: lr, headLearningRate: headLr }),
   });
 }
@@ -148,7 +155,10 @@ export function addRunFlags(command: Command): Command {
     new Option(flags, description).choices(choices);
   return command
     .option('--dataset <name>', 'a dataset of the workspace, or the path of a folder')
-    .option('--backbone <name>', 'a backbone of the workspace, or the path of an ONNX file')
+    .option(
+      '--backbone <name>',
+      'a backbone of the workspace, the path of an ONNX file, or http://HOST:PORT/v2/models/NAME',
+    )
     .addOption(choice('--method <method>', 'what to train', METHODS))
     .option('--rank <n>', 'last, miet: rank of each attention module (default: 8, miet 16)')
     .option('--depth <n>', 'last, miet: modules in a chain (default: 1, miet 4)')
@@ -178,6 +188,9 @@ export function addRunFlags(command: Command): Command {
       ]),
     )
     .addOption(choice('--step-form <form>', 'how a step is computed', ['plain', 'low-rank']))
+    .option('--token-file <file>', 'a served backbone: the word that its server wants (or in SIDETUNE_EDGE_TOKEN)')
+    .option('--ca-file <file>', 'a served backbone: the certificate to check its server by, PEM')
+    .option('--backbone-card <file>', 'a served backbone: what ViT it is, where the server does not tell')
     .option('--no-test', 'leave the test split unread')
     .addOption(choice('--engine <engine>', 'default: compiled', ['compiled', 'eager']))
     .addOption(choice('--device <device>', 'default: cpu', ['cpu']));

@@ -164,7 +164,7 @@ function headerLengthOf({ headers }: IncomingMessage): number | undefined {
   return Number(stated);
 }
 
-/** The body with its digest (RFC 9530), packed where that was asked for by name. */
+/** The body, packed where that was asked for by name. */
 async function packed({ headers }: IncomingMessage, { parts, headerLength }: Encoded): Promise<Answer> {
   const own: Record<string, string> = {
     'content-type': headerLength === undefined ? 'application/json' : 'application/octet-stream',
@@ -177,9 +177,14 @@ async function packed({ headers }: IncomingMessage, { parts, headerLength }: Enc
     body = [await PACKERS[coding](Buffer.concat(parts), { level: 1 })];
     own['content-encoding'] = coding;
   }
+  return { status: 200, headers: { ...own, ...digestOf(body) }, parts: body };
+}
+
+/** The header by which whoever gets the body knows that it is whole (RFC 9530). */
+function digestOf(parts: readonly Uint8Array[]): Record<string, string> {
   const hash = createHash('sha256');
-  for (const part of body) hash.update(part);
-  return { status: 200, headers: { ...own, 'content-digest': `sha-256=:${hash.digest('base64')}:` }, parts: body };
+  for (const part of parts) hash.update(part);
+  return { 'content-digest': `sha-256=:${hash.digest('base64')}:` };
 }
 
 function stats(models: readonly ServedModel[]): Answer {
@@ -187,7 +192,8 @@ function stats(models: readonly ServedModel[]): Answer {
 }
 
 export function json(value: unknown, status = 200): Answer {
-  return { status, headers: { 'content-type': 'application/json' }, parts: [Buffer.from(JSON.stringify(value))] };
+  const parts = [Buffer.from(JSON.stringify(value))];
+  return { status, headers: { 'content-type': 'application/json', ...digestOf(parts) }, parts };
 }
 
 function text(words: string): Answer {

@@ -6,7 +6,7 @@ import { pathOfImage, type ImageReference } from '../../data/image-reference.ts'
 import { openEngine } from '../../engine/open-engine.ts';
 import type { Buffers, Executable } from '../../engine/program.ts';
 import { roundingOf } from '../../features/feature-set.ts';
-import { FrozenVit } from '../../features/frozen-vit.ts';
+import { openVit, type Vit } from '../../features/open-vit.ts';
 import { LARGEST_HALF } from '../../features/map-scales.ts';
 import { normalizePixels } from '../../features/pixels.ts';
 import type { Network, Pool } from '../../methods/network.ts';
@@ -59,13 +59,13 @@ export class AttentionViewer {
 
   private constructor(
     private readonly run: OpenedRun,
-    private readonly vit: FrozenVit,
+    private readonly vit: Vit,
     private readonly threads: number,
   ) {
     this.scales = run.config.scales;
   }
 
-  /** @throws Failure `no-modules` for a linear probe, and those of `FrozenVit.open` */
+  /** @throws Failure `no-modules` for a linear probe, and those of `openVit` */
   static async open(run: OpenedRun, threads: number): Promise<AttentionViewer> {
     if (!run.network.attention)
       throw new Failure(
@@ -73,7 +73,8 @@ export class AttentionViewer {
         `Run ${run.config.run} is a linear probe: it has no modules whose attention could be shown.`,
       );
     const storage = roundingOf(run.config.settings.cache);
-    const vit = await FrozenVit.open(run.backbone, run.network.maps, { threads, storage, batch: 1 });
+    const wanted = { threads, storage, batch: 1, base: run.network.usesBase };
+    const vit = await openVit(run.backbone, run.network.maps, wanted);
     return new AttentionViewer(run, vit, threads);
   }
 
