@@ -11,6 +11,7 @@ import { outcomeJson, outcomeText, runBench, type Bench, type Row } from './outc
 import { existingPeers } from './peers/python.ts';
 import { peersBench } from './peers/peers-bench.ts';
 import { rowsTable } from './table.ts';
+import { measureUi, uiRows } from './ui.ts';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -28,11 +29,12 @@ await runCommand(values.json, async () => {
   const threads = wholeNumber('--threads', values.threads ?? String(Math.min(2, availableParallelism())));
   if (name === 'table') return table(threads);
   if (name === 'backbone') return backbones();
+  if (name === 'ui') return ui();
   const make = Object.hasOwn(benches, name) ? benches[name] : undefined;
   if (!make)
     throw new Failure(
       'usage',
-      `There is no bench '${name}'; there are: ${Object.keys(benches).join(', ')}, backbone, table.`,
+      `There is no bench '${name}'; there are: ${Object.keys(benches).join(', ')}, backbone, ui, table.`,
     );
   const bench = make(threads);
   const outcome = await run(name, bench, threads);
@@ -53,6 +55,14 @@ async function backbones(): Promise<void> {
   });
   console.log(backboneTable(scores));
   if (values.json) console.log(JSON.stringify({ name: 'backbone', sides: scores, ratio: {} }));
+}
+
+/** The window in a browser; one figure is the median of five. */
+async function ui(): Promise<void> {
+  const figures = await measureUi(wholeNumber('--repeats', values.repeats ?? '5'), log);
+  const rows = uiRows(figures);
+  console.log(rowsTable(rows));
+  if (values.json) console.log(JSON.stringify({ name: 'ui', sides: figures, ratio: {}, rows }));
 }
 
 /** Every number that is to be reached, side by side with what is reached here. */
