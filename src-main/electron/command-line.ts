@@ -8,11 +8,6 @@ export function workspaceArgument(argv: readonly string[]): string | undefined {
   return index === -1 ? undefined : (argv[index + 1] ?? '');
 }
 
-/** The file on the disk behind a path into the packed app: other processes and native code know no archives. */
-export function unpacked(path: string): string {
-  return path.replace(/([/\\]app\.asar)(?=[/\\])/, '$1.unpacked');
-}
-
 /** `/…/trainer-process.js` -> `trainer-process`, as process lists show it. */
 export function serviceName(entry: string): string {
   return basename(entry).replace(/\.[cm]?[jt]s$/, '');

@@ -1,6 +1,6 @@
 /** The built renderer as the host and the window serve it: the files there are, by exact name, and nothing else. */
 import { readFile, readdir } from 'node:fs/promises';
-import { extname, join, relative, sep } from 'node:path';
+import { extname, join } from 'node:path';
 import { Failure } from '../base/failure.ts';
 
 export interface Page {
@@ -46,18 +46,23 @@ export type Pages = ReadonlyMap<string, Page>;
  * @throws Failure `no-renderer` where it has not been built
  */
 export async function loadPages(folder: string): Promise<Pages> {
-  const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch(() => []);
   const pages = new Map<string, Page>();
-  for (const entry of entries) {
-    if (!entry.isFile()) continue;
-    const file = join(entry.parentPath, entry.name);
-    const path = `/${relative(folder, file).split(sep).join('/')}`;
-    // Names under assets/ carry a hash of their content.
-    const caching = path.startsWith('/assets/') ? 'public, max-age=31536000, immutable' : 'no-store';
-    const type = TYPES[extname(file)] ?? 'application/octet-stream';
-    pages.set(path, { body: await readFile(file), headers: { 'content-type': type, 'cache-control': caching } });
-  }
+  await loadInto(pages, folder, '');
   if (!pages.has('/index.html'))
     throw new Failure('no-renderer', 'The studio window has not been built: run "npm run build" in the clone first.');
   return pages;
+}
+
+/** Folder by folder: inside Electron's archive, no folder lists those below it. */
+async function loadInto(pages: Map<string, Page>, folder: string, path: string): Promise<void> {
+  const entries = await readdir(folder, { withFileTypes: true }).catch(() => []);
+  for (const entry of entries) {
+    const [file, address] = [join(folder, entry.name), `${path}/${entry.name}`];
+    if (entry.isDirectory()) await loadInto(pages, file, address);
+    if (!entry.isFile()) continue;
+    // Names under assets/ carry a hash of their content.
+    const caching = address.startsWith('/assets/') ? 'public, max-age=31536000, immutable' : 'no-store';
+    const type = TYPES[extname(file)] ?? 'application/octet-stream';
+    pages.set(address, { body: await readFile(file), headers: { 'content-type': type, 'cache-control': caching } });
+  }
 }

@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest';
-import { serviceName, unpacked, workspaceArgument } from '../../../src-main/electron/command-line.ts';
+import { unpacked } from '../../../src-main/base/unpacked.ts';
+import { serviceName, workspaceArgument } from '../../../src-main/electron/command-line.ts';
 
 it('finds the workspace between switches of others', () => {
   expect(workspaceArgument(['electron', '.', '--no-sandbox'])).toBeUndefined();
