@@ -2,5 +2,7 @@ import './styles/tokens.css';
 import './styles/base.css';
 import { mount } from 'svelte';
 import App from './App.svelte';
+import { fillMenu } from './menu.ts';
 
 mount(App, { target: document.getElementById('app')! });
+fillMenu();

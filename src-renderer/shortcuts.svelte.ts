@@ -6,7 +6,7 @@ import { text } from './text.ts';
 export interface Command {
   id: string;
   title: string;
-  /** As pressed one after the other: `g d`. */
+  /** As pressed one after the other: `g d`; together with Ctrl or Command: `mod+k`. */
   keys: string | null;
   run: () => void;
 }
@@ -39,13 +39,25 @@ export const commands: readonly Command[] = [
   { id: 'shortcuts', title: text.commands.shortcuts, keys: '?', run: () => (overlays.shortcuts = true) },
 ];
 
+export const palette: Command = {
+  id: 'palette',
+  title: text.commands.palette,
+  keys: 'mod+k',
+  run: () => (overlays.palette = !overlays.palette),
+};
+
+/** Commands whose keys are pressed together; they work while typing, too. */
+export const together: Command[] = [palette];
+
 let first: { key: string; at: number } | undefined;
 const TOGETHER_MS = 1200;
 
 export function pressed(event: KeyboardEvent): void {
-  if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === 'k') {
-    event.preventDefault();
-    overlays.palette = !overlays.palette;
+  if ((event.ctrlKey || event.metaKey) && !event.altKey) {
+    const keys = `mod+${event.shiftKey ? 'shift+' : ''}${event.key.toLowerCase()}`;
+    const command = together.find((each) => each.keys === keys);
+    if (command) event.preventDefault();
+    command?.run();
     return;
   }
   if (event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target)) return;

@@ -16,6 +16,8 @@ export const commands = {
   system: 'Theme as the system has it',
   shortcuts: 'Show all shortcuts',
   palette: 'Command palette',
+  addDataset: 'Add a Dataset…',
+  addBackbone: 'Add a Backbone…',
   search: 'Type a command',
   none: 'No command is called that.',
 } as const;

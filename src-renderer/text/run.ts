@@ -61,6 +61,7 @@ export const exporting = {
   full: 'single precision',
   halfShort: 'half precision',
   reveal: 'Reveal in folder',
+  dragOut: 'Drag it into another program, or click to see it in its folder',
   parity: (images: string, difference: string, bound: string, changes: number) =>
     `Compared with the app on ${images} images: largest difference of a logit ${difference} (allowed ${bound}), top-1 changed on ${changes}.`,
   use: 'How to use it',
