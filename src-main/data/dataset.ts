@@ -119,5 +119,7 @@ export function contentHash(images: readonly Pick<DatasetImage, 'sha256'>[]): st
 /** A hash of the images' contents and labels in their order. */
 export function labelledHash(images: readonly Pick<DatasetImage, 'sha256' | 'label'>[]): string {
   const labels = images.map(({ label }) => label).join(' ');
-  return createHash('sha256').update(`${contentHash(images)} ${labels}`).digest('hex');
+  return createHash('sha256')
+    .update(`${contentHash(images)} ${labels}`)
+    .digest('hex');
 }
