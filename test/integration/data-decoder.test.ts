@@ -245,7 +245,7 @@ describe('a decoder that dies', () => {
     const pid = await new Promise<number>((resolve) => parent.once('message', (message) => resolve(Number(message))));
     expect(isAlive(pid)).toBe(true);
     parent.kill('SIGKILL');
-    for (let waited = 0; waited < 100 && isAlive(pid); waited++)
+    for (let waited = 0; waited < 1200 && isAlive(pid); waited++)
       await new Promise((resolve) => setTimeout(resolve, 50));
     expect(isAlive(pid)).toBe(false);
   });

@@ -9,6 +9,9 @@ import { readSafetensors, readSafetensorsHeader } from '../../src-main/workspace
 import { runCli } from './cli/run-cli.ts';
 import { epochsOf, hashOf, Stage } from './stage.ts';
 
+/** The workspace of what needs none of its own: the first to use it extracts for all. */
+const READY = 'repeat-last';
+
 let stage: Stage;
 beforeAll(async () => {
   stage = await Stage.set();
@@ -83,12 +86,12 @@ describe.each(['linear', 'miet', 'last'] as const)('%s', (method) => {
 });
 
 it('predicts what it evaluates, and says which image it cannot read', async () => {
-  const { run } = await stage.train('predict', '--method', 'last', '--epochs', '3', '--lr', '3e-3');
+  const { run } = await stage.train(READY, '--method', 'last', '--epochs', '3', '--lr', '3e-3');
   const lines = (await readFile(join(stage.dataset, 'test.txt'), 'utf8')).trimEnd().split('\n');
   const images = lines.map((line) => join(stage.dataset, line.slice(0, line.lastIndexOf(' '))));
   const labels = lines.map((line) => Number(line.slice(line.lastIndexOf(' ') + 1)));
-  const evaluated = await runCli(['evaluate', run, '--json', '--workspace', join(stage.folder, 'predict')]);
-  const predicted = await runCli(['predict', run, ...images, '--json', '--workspace', join(stage.folder, 'predict')]);
+  const evaluated = await runCli(['evaluate', run, '--json', '--workspace', stage.workspace(READY)]);
+  const predicted = await runCli(['predict', run, ...images, '--json', '--workspace', stage.workspace(READY)]);
   expect(predicted.code, predicted.stderr).toBe(0);
   const { predictions } = z
     .object({
@@ -108,15 +111,7 @@ it('predicts what it evaluates, and says which image it cannot read', async () =
 
   const broken = join(stage.folder, 'broken.png');
   await writeFile(broken, 'not a picture');
-  const mixed = await runCli([
-    'predict',
-    run,
-    images[0]!,
-    broken,
-    '--json',
-    '--workspace',
-    join(stage.folder, 'predict'),
-  ]);
+  const mixed = await runCli(['predict', run, images[0]!, broken, '--json', '--workspace', stage.workspace(READY)]);
   expect(mixed.code).toBe(1);
   expect(mixed.json).toMatchObject({
     predictions: [{ image: images[0] }, { image: broken, error: expect.stringContaining('broken.png') as string }],
@@ -124,15 +119,15 @@ it('predicts what it evaluates, and says which image it cannot read', async () =
 });
 
 it('never touches the backbone, the images or the features it has', async () => {
-  const { run } = await stage.train('frozen', '--method', 'last', '--epochs', '2');
-  const model = join(stage.folder, 'frozen', 'backbones', 'vit', 'model.onnx');
+  const { run } = await stage.train(READY, '--method', 'last', '--epochs', '2');
+  const model = join(stage.workspace(READY), 'backbones', 'vit', 'model.onnx');
   expect(await hashOf(model)).toBe(await hashOf(stage.backbone));
-  const { tensors } = await readSafetensors(join(stage.runFolder('frozen', run), 'checkpoint.safetensors'));
+  const { tensors } = await readSafetensors(join(stage.runFolder(READY, run), 'checkpoint.safetensors'));
   expect([...tensors.keys()].every((name) => /^(adam\.(mean|variance)\.)?(modules|head)\./.test(name))).toBe(true);
 });
 
 it('keeps LAST from falling below linear when its head starts from a linear probe', async () => {
-  const linear = await stage.train('warm', '--method', 'linear', '--pool', 'mean');
+  const linear = await stage.train(READY, '--method', 'linear', '--pool', 'mean');
   const warm = await stage.train(
     'warm',
     '--method',
@@ -182,8 +177,8 @@ it('gives the same losses on the eager engine', async () => {
     '2',
     '--no-test',
   ];
-  const compiled = await stage.train('engines', ...settings);
-  const eager = await stage.train('engines', ...settings, '--engine', 'eager');
+  const compiled = await stage.train(READY, ...settings);
+  const eager = await stage.train(READY, ...settings, '--engine', 'eager');
   expect(eager.engine).toBe('eager');
   expect(eager.test).toBeNull();
   expect(Math.abs(eager.loss - compiled.loss)).toBeLessThan(1e-4);
@@ -191,17 +186,17 @@ it('gives the same losses on the eager engine', async () => {
 
 it('gives the same losses in the low-rank form', async () => {
   const settings = ['--method', 'last', '--epochs', '2', '--lr', '3e-3', '--no-test'];
-  const plain = await stage.train('forms', ...settings);
-  const lowRank = await stage.train('forms', ...settings, '--step-form', 'low-rank');
+  const plain = await stage.train(READY, ...settings);
+  const lowRank = await stage.train(READY, ...settings, '--step-form', 'low-rank');
   expect(Math.abs(lowRank.loss - plain.loss)).toBeLessThan(1e-4);
 });
 
 it('gives the same numbers on two threads as on one, and the same bits on two threads again', async () => {
   const settings = ['--method', 'last', '--epochs', '3', '--lr', '3e-3', '--drop-path', '0.1', '--no-test'];
-  const one = await stage.train('threads', ...settings);
-  const two = await stage.train('threads', ...settings, '--threads', '2');
-  const again = await stage.train('threads', ...settings, '--threads', '2');
-  const best = (run: RunResult) => join(stage.runFolder('threads', run.run), 'best.safetensors');
+  const one = await stage.train(READY, ...settings);
+  const two = await stage.train(READY, ...settings, '--threads', '2');
+  const again = await stage.train(READY, ...settings, '--threads', '2');
+  const best = (run: RunResult) => join(stage.runFolder(READY, run.run), 'best.safetensors');
   expect(await hashOf(best(again))).toBe(await hashOf(best(two)));
   expect(Math.abs(two.loss - one.loss)).toBeLessThan(1e-4);
 });
