@@ -19,7 +19,7 @@ export const settings = {
   threads: 'Threads',
   threadsAll: (cores: string) => `all ${cores}`,
   threadsLead: 'Kept in the workspace. A run keeps the number that it began with.',
-  threadsSaved: (threads: string) => `New jobs take ${threads} threads.`,
+  threadsSaved: (threads: string) => `Threads of new jobs: ${threads}.`,
   device: 'Device',
   deviceCpu: 'processor',
   deviceLead: 'Trainings run on the processor; the check below says what else works here.',

@@ -46,7 +46,8 @@ export async function startServer(workspace: string, port = 0): Promise<Server> 
 export const chromiumPath = process.env.CHROMIUM ?? '/usr/bin/chromium';
 export const hasChromium = existsSync(chromiumPath);
 
-export function openBrowser(): Promise<Browser> {
+/** @param flags more of Chromium's */
+export function openBrowser(...flags: string[]): Promise<Browser> {
   return chromium.launch({
     executablePath: chromiumPath,
     args: [
@@ -55,6 +56,7 @@ export function openBrowser(): Promise<Browser> {
       '--disable-background-networking',
       '--disable-component-update',
       '--disable-sync',
+      ...flags,
     ],
   });
 }
