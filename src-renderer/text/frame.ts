@@ -18,6 +18,13 @@ export const commands = {
   palette: 'Command palette',
   addDataset: 'Add a Dataset…',
   addBackbone: 'Add a Backbone…',
+  /** Keys that are no command of the palette. */
+  elsewhere: {
+    'Ctrl K': 'Command palette',
+    'Ctrl Enter': 'Start training, on the page Train',
+    'Ctrl V': 'Try the copied picture, on the page Try it',
+    Escape: 'Close a dialog',
+  },
   search: 'Type a command',
   none: 'No command is called that.',
 } as const;
