@@ -135,8 +135,8 @@ export function stacked(maps: readonly Uint16Array[], count: number, mapSize: nu
   return features;
 }
 
-/** Half-precision values times a power of two. */
-function rescaled(halves: Uint16Array, factor: number): Uint16Array {
+/** Half-precision values times a power of two; the very array where that is 1. */
+export function rescaled(halves: Uint16Array, factor: number): Uint16Array {
   return factor === 1 ? halves : halves.map((half) => toHalf(fromHalf(half) * factor));
 }
 

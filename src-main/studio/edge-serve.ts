@@ -1,8 +1,10 @@
 /** Backbones offered to devices, as a user asks for it. */
 import { writeLog } from '../base/error-log.ts';
+import { exportTriton, type TritonExport } from '../edge/export-triton.ts';
 import { serveBackbones, type EdgeServer } from '../edge/server/serve.ts';
 import type { Workspace } from '../workspace/workspace.ts';
 import { resolveBackbone } from './backbones.ts';
+import { usualThreads } from './preferences.ts';
 
 export type { EdgeServer };
 
@@ -41,4 +43,15 @@ export async function serveEdge(
     ...(tlsCert !== undefined && tlsKey !== undefined ? { tls: { cert: tlsCert, key: tlsKey } } : {}),
     onDefect: (error) => void writeLog(logs, error, ['edge', 'serve']),
   });
+}
+
+export type { TritonExport };
+
+/** A backbone as a model repository for Triton and KServe. @throws Failure of `resolveBackbone` and `exportTriton` */
+export async function exportForTriton(
+  workspace: Workspace,
+  { backbone, ...options }: { backbone: string; out: string; upto?: readonly number[] },
+): Promise<TritonExport> {
+  const threads = await usualThreads(workspace);
+  return exportTriton(await resolveBackbone(workspace, backbone), { ...options, threads });
 }

@@ -80,7 +80,7 @@ async function offered(
   return { card, served: { scales: Object.fromEntries(scales), takesImages } };
 }
 
-async function readCard(file: string): Promise<BackboneCard> {
+export async function readCard(file: string): Promise<BackboneCard> {
   const text = await readFile(file, 'utf8').catch((error: unknown) => {
     throw new Failure('no-card', `The card "${file}" cannot be read: check --backbone-card.`, { cause: error });
   });

@@ -3,7 +3,11 @@ import type { Command } from 'commander';
 import { z } from 'zod';
 import { Failure } from '../../base/failure.ts';
 import { ownVersion } from '../../base/version.ts';
+import { describeCosts } from '../edge-words.ts';
+import { EXIT } from '../errors.ts';
 import { checkFlags, realNumber, wholeNumber, wholeNumbers } from '../flags.ts';
+import { byteSize } from '../format.ts';
+import { describePredictions } from '../prediction-words.ts';
 import type { Session } from '../session.ts';
 
 const serveFlags = z.object({
@@ -23,6 +27,8 @@ const serveFlags = z.object({
 export function addEdgeCommands(program: Command, session: Session): void {
   const edge = program.command('edge').description('the ViT on a server, learning and deciding on the device (MIET)');
   addServe(edge, session);
+  addRun(edge, session);
+  addExportTriton(edge, session);
 }
 
 function addServe(edge: Command, session: Session): void {
@@ -63,3 +69,54 @@ function addServe(edge: Command, session: Session): void {
       session.signal.throwIfAborted();
     });
 }
+
+const runFlags = z.object({
+  server: z.string(),
+  tokenFile: z.string().optional(),
+  caFile: z.string().optional(),
+  backboneCard: z.string().optional(),
+});
+
+function addRun(edge: Command, session: Session): void {
+  edge
+    .command('run')
+    .description('classify images with an exported adaptor, the features coming from a server')
+    .argument('<adaptor.onnx>', 'what "sidetune export" writes')
+    .argument('<images...>', 'image files, and folders of them')
+    .requiredOption('--server <url>', 'http://HOST:PORT, or the address of the model on it')
+    .option('--token-file <file>', 'the word that the server wants (or in SIDETUNE_EDGE_TOKEN)')
+    .option('--ca-file <file>', 'the certificate to check the server by, PEM')
+    .option('--backbone-card <file>', 'what ViT the server has, where it does not tell')
+    .action(async (adaptor: string, images: string[], options: unknown) => {
+      const { backboneCard: cardFile, ...flags } = checkFlags(runFlags, options);
+      const { runOnEdge } = await import('../../studio/edge-run.ts');
+      const result = await runOnEdge({ ...flags, cardFile, adaptor, images }, session.task());
+      for (const prediction of result.predictions) if ('error' in prediction) session.remark(prediction.error);
+      if (result.predictions.some((prediction) => 'error' in prediction)) session.exitCode = EXIT.failed;
+      session.answer(result, [describePredictions(result), ...describeCosts(result)].join('\n\n'));
+    });
+}
+
+function addExportTriton(edge: Command, session: Session): void {
+  edge
+    .command('export-triton')
+    .description('write a backbone as a model repository for NVIDIA Triton or KServe')
+    .requiredOption('--backbone <name>', 'a backbone of the workspace, or the path of an ONNX file')
+    .requiredOption('--out <dir>', 'folder of the repository')
+    .option('--upto <k,k,...>', 'blocks that the sums go up to (default: at 1/4, 1/2, 2/3, 3/4 and all of them)')
+    .action(async (options: unknown) => {
+      const flags = checkFlags(exportFlags, options);
+      const { exportForTriton } = await import('../../studio/edge-serve.ts');
+      const { files, upto } = await exportForTriton(await session.workspace(), flags);
+      session.answer(
+        { files: files.map(({ path }) => path), bytes: files.map(({ bytes }) => bytes), upto },
+        files.map(({ path, bytes }) => `Wrote ${path} (${byteSize(bytes)})`).join('\n'),
+      );
+    });
+}
+
+const exportFlags = z.object({
+  backbone: z.string(),
+  out: z.string(),
+  upto: wholeNumbers('--upto', { min: 1 }).optional(),
+});

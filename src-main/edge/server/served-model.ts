@@ -33,6 +33,11 @@ export class ServedModel {
     this.name = parts.name;
   }
 
+  /** By k: what `gathered_k_fp16` is divided by. */
+  get scales(): ReadonlyMap<number, number> {
+    return this.parts.vit.scales;
+  }
+
   /** Images that wait or are at work. */
   get load(): number {
     return this.parts.batcher.load;

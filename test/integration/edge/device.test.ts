@@ -14,6 +14,8 @@ import { serveBackbones, type EdgeServer } from '../../../src-main/edge/server/s
 import { extractFeatures } from '../../../src-main/features/extract.ts';
 import type { CachedSet } from '../../../src-main/features/feature-set.ts';
 import { RowFileReader } from '../../../src-main/features/row-file.ts';
+import { loadDataset } from '../../../src-main/data/dataset-store.ts';
+import type { Prediction } from '../../../src-main/studio/predict.ts';
 import { resolveServed } from '../../../src-main/studio/served-backbones.ts';
 import { Workspace } from '../../../src-main/workspace/workspace.ts';
 import { runCli } from '../cli/run-cli.ts';
@@ -256,6 +258,8 @@ describe('a bad wire', () => {
   });
 });
 
+const labelOf = (prediction: Prediction): string => ('error' in prediction ? prediction.error : prediction.label);
+
 describe('a device', () => {
   it('trains on the sums of a server as it would with the ViT, and goes on without the server', async () => {
     const stage = await Stage.set();
@@ -292,6 +296,35 @@ describe('a device', () => {
         epochsOf(join(stage.runFolder(workspace, id), 'metrics.jsonl'));
       expect(await metrics('device', run.run)).toEqual(await metrics('server', withVit.run));
       expect(run.test).toEqual(withVit.test);
+
+      // The adaptor alone decides as the run does.
+      const where = ['--workspace', stage.workspace('device'), '--json'];
+      const out = join(stage.folder, 'export');
+      const exported = await runCli(['export', ...where, run.run, '--out', out]);
+      expect(exported.code, exported.stderr).toBe(0);
+      const { images } = await loadDataset(await Workspace.open(stage.workspace('device')), 'hearts');
+      const asked = images.slice(0, 11).map(({ path }) => join(stage.dataset, path));
+      const edge = await runCli([
+        'edge',
+        'run',
+        '--json',
+        join(out, 'adaptor.onnx'),
+        '--server',
+        process.url,
+        ...asked,
+        join(stage.folder, 'vit.onnx'),
+      ]);
+      expect(edge.code, edge.stderr).toBe(1);
+      const { predictions, bytes } = edge.json as { predictions: Prediction[]; bytes: { up: number; down: number } };
+      const predicted = (await runCli(['predict', ...where, run.run, ...asked])).json as { predictions: Prediction[] };
+      expect(predictions.map(labelOf)).toEqual([
+        ...predicted.predictions.map(labelOf),
+        expect.stringContaining('cannot be read as an image'),
+      ]);
+      // Eleven sums of 65 tokens by 96 in half precision, and what is said around them.
+      expect(bytes.down).toBeGreaterThan(11 * 65 * 96 * 2);
+      expect(bytes.down).toBeLessThan(1.2 * 11 * 65 * 96 * 2 + 20_000);
+
       await process.stop('SIGTERM');
       const again = await runCli([...stage.trainArgs('device', ...short), '--backbone', url, '--lr', '1e-2']);
       expect(again.code, again.stderr).toBe(0);
