@@ -84,7 +84,7 @@ export class EpochRunner {
    * One epoch.
    * @param epoch from 0
    * @param onStep called after each step with the number of images done
-   * @returns the mean training loss
+   * @returns the mean training loss, and the share of images that were right as they went through
    */
   async run(
     epoch: number,
@@ -92,7 +92,7 @@ export class EpochRunner {
     rates: LearningRates,
     onStep: (images: number) => void,
     signal?: AbortSignal,
-  ): Promise<number> {
+  ): Promise<{ loss: number; top1: number }> {
     const { batch, seed, parameters } = this.options;
     const total = this.data.labels.length;
     const order = shuffled(
@@ -103,6 +103,7 @@ export class EpochRunner {
     let dealt = this.deal(order, 0, drops);
     let lossSum = 0;
     let weightSum = 0;
+    let correct = 0;
     for (let step = 0; step < this.steps; step++) {
       signal?.throwIfAborted();
       const next = step + 1 < this.steps ? this.deal(order, step + 1, drops) : undefined;
@@ -113,8 +114,10 @@ export class EpochRunner {
         .map(({ lane, parts, upcoming }) => lane.run(optimizer.parameters, parts, upcoming));
       const [first, ...others] = (await Promise.all(running)).toReversed();
       let { loss } = first!;
+      correct += first!.correct;
       for (const other of others) {
         loss += other.loss;
+        correct += other.correct;
         for (let i = 0; i < parameters.size; i++) first!.gradient[i]! += other.gradient[i]!;
       }
       if (!Number.isFinite(loss)) throw new DivergedError(epoch + 1);
@@ -125,7 +128,7 @@ export class EpochRunner {
       onStep(Math.min((step + 1) * batch, total));
       if (next) dealt = next;
     }
-    return lossSum / weightSum;
+    return { loss: lossSum / weightSum, top1: correct / total };
   }
 
   /** A step's micro-batches, dealt to the lanes in turn. */

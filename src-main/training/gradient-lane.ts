@@ -2,6 +2,7 @@ import type { Executable } from '../engine/program.ts';
 import type { FeatureBuffers, FeatureNeeds, FeatureSource } from '../features/feature-source.ts';
 import { openFeatures } from '../features/open-features.ts';
 import type { FeatureSet } from '../features/feature-set.ts';
+import { argMax } from './metrics.ts';
 
 /** A micro-batch: rows of the cache to read, and what the loss needs besides. Padding has weight 0. */
 export interface MicroBatch {
@@ -17,6 +18,8 @@ export interface MicroBatch {
 export interface GradientSum {
   gradient: Float32Array;
   loss: number;
+  /** Images whose most probable class was theirs, before the step that they led to. */
+  correct: number;
 }
 
 /** Where micro-batches are turned into gradients: on this thread or on another. */
@@ -72,18 +75,20 @@ export class LocalLane implements GradientLane {
     let from = this.sums[0];
     from.gradient_out.fill(0);
     from.loss_out.fill(0);
+    let correct = 0;
     for (const [index, { images, ...inputs }] of parts.entries()) {
       const buffers = await this.take(images);
       const next = parts[index + 1]?.images ?? upcoming;
       if (next) this.prefetch(next);
       const to = from === this.sums[0] ? this.sums[1] : this.sums[0];
-      await this.executable.run(
+      const { logits } = await this.executable.run(
         { parameters, gradient: from.gradient_out, loss: from.loss_out, ...inputs, ...buffers },
         to,
       );
+      correct += countCorrect(logits as Float32Array, inputs.labels, images.length);
       from = to;
     }
-    return { gradient: from.gradient_out, loss: from.loss_out[0]! };
+    return { gradient: from.gradient_out, loss: from.loss_out[0]!, correct };
   }
 
   async close(): Promise<void> {
@@ -115,6 +120,15 @@ type SumBuffers = Record<'gradient_out' | 'loss_out', Float32Array>;
 
 function sumBuffers(size: number): SumBuffers {
   return { gradient_out: new Float32Array(size), loss_out: new Float32Array(1) };
+}
+
+/** Of the first `count` images: what comes after them is padding. */
+function countCorrect(logits: Float32Array, labels: Int32Array, count: number): number {
+  const classes = logits.length / labels.length;
+  let correct = 0;
+  for (let image = 0; image < count; image++)
+    if (argMax(logits.subarray(image * classes, (image + 1) * classes)) === labels[image]) correct++;
+  return correct;
 }
 
 function sameRows(a: Int32Array, b: Int32Array): boolean {

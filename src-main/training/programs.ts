@@ -1,7 +1,9 @@
 import {
   add,
+  clone,
   concat,
   div,
+  keep,
   mul,
   reshape,
   slice,
@@ -65,7 +67,7 @@ export function featuresOf(network: Network, { scales, rowSums }: BatchShape, in
  *
  * Inputs besides the features: `parameters` [P], `gradient` [P], `loss` [1], `labels` [batch] int32, `weights` [batch]:
  * each image's share of the loss, 0 for padding; the weights of all micro-batches of a step sum to 1.
- * Outputs: `gradient` [P] and `loss` [1], renamed `gradient_out`, `loss_out`.
+ * Outputs: `gradient` [P] and `loss` [1], renamed `gradient_out`, `loss_out`; and `logits` [batch, classes].
  */
 export function gradientProgram(
   network: Network,
@@ -87,18 +89,23 @@ export function gradientProgram(
       const cut = layout.cut(inputs.parameters as Tensor1D);
       const names = layout.parameters.map(({ name }) => name);
       const features = featuresOf(network, shape, inputs);
+      let logits: Tensor2D | undefined;
       const objective = (...values: Tensor[]): Scalar => {
         const parameters = Object.fromEntries(names.map((name, index) => [name, values[index]!]));
-        const losses = crossEntropy(
-          network.logits(parameters, features) as Tensor2D,
-          inputs.labels as Tensor1D,
-          labelSmoothing,
-        );
+        // Kept, for what is made in here is gone when the gradients are there.
+        logits = keep(network.logits(parameters, features)) as Tensor2D;
+        const losses = crossEntropy(logits, inputs.labels as Tensor1D, labelSmoothing);
         return sum(mul(losses, inputs.weights!));
       };
       const { value, grads } = valueAndGrads(objective)(names.map((name) => cut[name]!));
       const flat = concat(grads.map((gradient) => reshape(gradient, [-1])));
-      return { gradient_out: add(inputs.gradient!, flat), loss_out: add(inputs.loss!, reshape(value, [1])) };
+      const answers = clone(logits!);
+      logits!.dispose();
+      return {
+        gradient_out: add(inputs.gradient!, flat),
+        loss_out: add(inputs.loss!, reshape(value, [1])),
+        logits: answers,
+      };
     },
   };
 }

@@ -49,6 +49,8 @@ export const epochSchema = z.object({
   epoch: z.int(),
   /** Training loss, mean over the epoch. */
   loss: z.number(),
+  /** Share of the training images that were right as they went through, modules dropped; older runs lack it. */
+  top1: z.number().optional(),
   learningRate: z.number(),
   val: scoreSchema.extend({ loss: z.number() }).nullable(),
   seconds: z.number(),

@@ -89,12 +89,13 @@ async function trainEpoch(
   const begun = performance.now();
   const images = train.labels.length;
   const report = (done: number) => listener.onProgress?.(epoch * images + done, config.settings.epochs * images);
-  const loss = await runner.run(epoch, optimizer, rates, report, listener.signal);
+  const { loss, top1 } = await runner.run(epoch, optimizer, rates, report, listener.signal);
   const scores = await evaluator?.metrics(optimizer.parameters, listener.signal);
   if (scores && !Number.isFinite(scores.loss)) throw new DivergedError(epoch + 1);
   return {
     epoch: epoch + 1,
     loss,
+    top1,
     learningRate: rates((epoch + 1) * runner.steps - 1).side,
     val: scores ? { top1: scores.top1, macro: scores.macro, loss: scores.loss } : null,
     seconds: (performance.now() - begun) / 1000,

@@ -70,12 +70,12 @@ try {
   let loss = NaN;
   // An epoch of one batch is one step.
   const step = async () => {
-    loss = await runner.run(
+    ({ loss } = await runner.run(
       epoch++,
       optimizer,
       () => ({ side: 1e-3, head: 1e-3 }),
       () => undefined,
-    );
+    ));
   };
   const times = await timeSteps(step, { steps });
   if (!Number.isFinite(loss)) throw new Error(`The loss is ${loss}.`);

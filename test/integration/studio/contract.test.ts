@@ -123,6 +123,12 @@ describe.each(Object.keys(transports))('the studio over %s', (name) => {
         [run, 2],
       ],
     );
+    // Of 160 images, whole ones.
+    for (const event of events)
+      if (event.type === 'epoch') {
+        expect(event.metrics.top1).toBeGreaterThan(0);
+        expect((160 * event.metrics.top1!) % 1).toBeCloseTo(0, 9);
+      }
     const pace = events.find((event) => event.type === 'pace');
     expect(pace).toMatchObject({ run, total: 320 });
     expect(pace!.rssBytes).toBeGreaterThan(5e7);

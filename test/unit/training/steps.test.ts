@@ -8,7 +8,7 @@ import { last } from '../../../src-main/methods/last.ts';
 import { miet } from '../../../src-main/methods/miet.ts';
 import type { Network, ParameterSpec } from '../../../src-main/methods/network.ts';
 import { ParameterLayout } from '../../../src-main/training/parameters.ts';
-import { gradientProgram, type BatchShape } from '../../../src-main/training/programs.ts';
+import { gradientProgram, logitsProgram, type BatchShape } from '../../../src-main/training/programs.ts';
 import { distance } from '../distance.ts';
 import { randomFloats } from '../engine/random-floats.ts';
 import { batch, classes, compareTraining, featuresFor, layout, trainSteps } from './train-steps.ts';
@@ -158,6 +158,12 @@ it('adds micro-batches up to the batch', async () => {
     weights,
     ...features,
   });
+  // The answers that the gradient is of: no second pass is needed to count those that were right.
+  const shape = { batch, layout, scales: network.maps.map(() => 1), rowSums: false, dropPath: false };
+  const evaluated = await (
+    await engine.compile(logitsProgram(network, parameters, shape))
+  ).run({ ...start, ...features });
+  expect(distance(whole.logits!, evaluated.logits!)).toBeLessThan(1e-6);
   const single = await compile(1);
   let sums: Buffers = { gradient_out: new Float32Array(parameters.size), loss_out: new Float32Array(1) };
   for (let image = 0; image < batch; image++) {
