@@ -5,8 +5,13 @@ import { attempt, toasts } from './state/toasts.svelte.ts';
 import { text } from './text.ts';
 
 /** Takes a folder in; it shows in the job bar. */
-export async function addDataset(path: string): Promise<void> {
-  await attempt(async () => library.keep(await studio.call('datasets.add', { path })));
+export async function addDataset(path: string, copy = false): Promise<void> {
+  await attempt(async () => library.keep(await studio.call('datasets.add', { path, ...(copy ? { copy } : {}) })));
+}
+
+/** Draws the sample where that has not been done, and takes it in. */
+export async function openSample(): Promise<void> {
+  await attempt(async () => library.keep(await studio.call('datasets.sample', {})));
 }
 
 export async function addBackbone(file: string): Promise<void> {

@@ -3,8 +3,10 @@ import { MOST_PICTURE_BYTES } from '../studio/service/calls.ts';
 import type { Studio } from '../studio/service/studio.ts';
 import { cookieName, foreign, isEqual, NO_TOKEN, unknown, type Access } from './access.ts';
 import type { Pages } from './pages.ts';
+import type { UploadLimits } from '../studio/uploads.ts';
 import { readExported, type StreamedAnswer } from './exported.ts';
 import { read, words, type Answer } from './read.ts';
+import { receiveUpload } from './upload.ts';
 
 /** The largest body of a call: settings and names are small. */
 const MOST_BODY_BYTES = 1 << 20;
@@ -15,6 +17,7 @@ export class Routes {
     private readonly studio: Studio,
     private readonly pages: Pages,
     private readonly access: Access,
+    private readonly uploadLimits?: UploadLimits,
   ) {}
 
   async answer(request: IncomingMessage): Promise<Answer | StreamedAnswer> {
@@ -26,6 +29,8 @@ export class Routes {
     if (key !== null) return this.enter(key);
     if (request.method === 'POST' && pathname.startsWith('/call/'))
       return this.call(pathname.slice('/call/'.length), request, searchParams.get('request'));
+    if (request.method === 'POST' && pathname === '/upload')
+      return receiveUpload(this.studio, request, this.uploadLimits);
     if (request.method !== 'GET') return words(405, 'This address can only be read.');
     return (await readExported(this.studio, pathname)) ?? read(this.studio, this.pages, pathname);
   }

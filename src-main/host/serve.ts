@@ -6,6 +6,7 @@ import { pipeline, Readable } from 'node:stream';
 import { WebSocketServer, type WebSocket } from 'ws';
 import { Failure } from '../base/failure.ts';
 import type { Studio } from '../studio/service/studio.ts';
+import type { UploadLimits } from '../studio/uploads.ts';
 import { foreign, unknown } from './access.ts';
 import { SECURITY_HEADERS, type Pages } from './pages.ts';
 import { Routes } from './routes.ts';
@@ -23,18 +24,20 @@ export interface HostOptions {
   pages: Pages;
   /** 0 picks one. */
   port: number;
+  /** Of folders that are sent; usual ones when left out. */
+  uploadLimits?: UploadLimits;
 }
 
 const PING_MS = 20_000;
 
 /** @throws Failure `port` where the port cannot be had */
-export async function startHost({ studio, pages, port: wanted }: HostOptions): Promise<Host> {
+export async function startHost({ studio, pages, port: wanted, uploadLimits }: HostOptions): Promise<Host> {
   const token = randomBytes(24).toString('base64url');
   const server = createServer();
   const port = await listen(server, wanted);
   const access = { port, token };
 
-  const routes = new Routes(studio, pages, access);
+  const routes = new Routes(studio, pages, access, uploadLimits);
   server.on('request', (request, response) => {
     void routes.answer(request).then(
       ({ status, headers, body }) => {

@@ -34,6 +34,7 @@ export const common = {
   close: 'Close',
   remove: 'Remove',
   undo: 'Undo',
+  redo: 'Redo',
   choose: 'Choose',
   loading: 'Loading',
   of: (done: string, total: string) => `${done} of ${total}`,

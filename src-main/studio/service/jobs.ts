@@ -43,6 +43,11 @@ class Told extends Error {
   }
 }
 
+/** Whether a task was told to end for good. */
+export function isStopped({ reason }: AbortSignal): boolean {
+  return reason instanceof Told && reason.to === 'stop';
+}
+
 const TELL_EVERY_MS = 100;
 
 export class Jobs {

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { z } from 'zod';
 import type { TaskOptions } from '../../base/progress.ts';
 import type { Workspace } from '../../workspace/workspace.ts';
 import * as backbones from '../backbones.ts';
@@ -8,9 +9,14 @@ import { exportRun } from '../export.ts';
 import { requestToResume } from '../resume.ts';
 import { sampleImages } from '../sample.ts';
 import { train } from '../train.ts';
+import { removeUpload } from '../uploads.ts';
 import { calls } from './calls.ts';
 import type { StudioEvent } from './events.ts';
-import type { JobContext, Perform } from './jobs.ts';
+import { isStopped, type JobContext, type Perform } from './jobs.ts';
+
+/** What an import is asked for: by the window, or with the upload that it is of. */
+const importRequestSchema = calls['datasets.add'].request.extend({ uploaded: z.string().optional() });
+export type ImportRequest = z.infer<typeof importRequestSchema>;
 
 /**
  * What does the work of each kind of job. Requests come back from the disk after a restart, so they are checked again.
@@ -21,8 +27,14 @@ export function performerOf(workspace: Workspace, tell: (event: StudioEvent) => 
     const options: TaskOptions = { signal: context.signal, onProgress: context.onProgress, onRemark };
     switch (kind) {
       case 'import': {
-        const { path, ...rest } = calls['datasets.add'].request.parse(request);
-        const summary = await datasets.addDataset(workspace, { path, ...rest }, options);
+        const { uploaded, ...rest } = importRequestSchema.parse(request);
+        const summary = await datasets.addDataset(workspace, rest, options).catch(async (error: unknown) => {
+          // Kept where the import may go on later.
+          const goesOn = context.signal.aborted && !isStopped(context.signal);
+          if (uploaded !== undefined && !goesOn) await removeUpload(workspace, uploaded);
+          throw error;
+        });
+        if (uploaded !== undefined) await removeUpload(workspace, uploaded);
         tell({ type: 'changed', what: 'datasets' });
         return summary;
       }

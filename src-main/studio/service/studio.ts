@@ -7,7 +7,7 @@ import { takeLock } from '../../workspace/lock.ts';
 import type { Workspace } from '../../workspace/workspace.ts';
 import { calls, type CallName, type CheckedRequestOf, type ReplyOf } from './calls.ts';
 import type { Answered, Listener } from './client.ts';
-import type { StudioError, StudioEvent } from './events.ts';
+import type { Job, StudioError, StudioEvent } from './events.ts';
 import { handlersOf, type Handlers } from './handlers.ts';
 import { LoadedDatasets } from '../loaded-datasets.ts';
 import { Pictures } from '../pictures.ts';
@@ -16,8 +16,9 @@ import { exportedFile } from '../export.ts';
 import type { Closable } from '../kept-open.ts';
 import { emptyTrash } from '../run-trash.ts';
 import { TryOut } from '../try-out.ts';
+import type { ArrivedUpload } from '../uploads.ts';
 import { Jobs } from './jobs.ts';
-import { performerOf } from './perform.ts';
+import { performerOf, type ImportRequest } from './perform.ts';
 
 export class Studio {
   private constructor(
@@ -79,6 +80,12 @@ export class Studio {
   /** Path of one file of an export of a run, by its exact name; undefined for whatever else is asked. */
   exportedFile(run: string, exported: string, name: string): Promise<string | undefined> {
     return exportedFile(this.workspace, run, exported, name).catch(() => undefined);
+  }
+
+  /** Imports a folder that was sent, as a copy. */
+  importUpload({ id, path, name }: ArrivedUpload): Job {
+    const request: ImportRequest = { path, name, copy: true, uploaded: id };
+    return this.jobs.add('import', name, request);
   }
 
   /** @returns how to stop listening */
