@@ -129,7 +129,7 @@ it('never touches the backbone, the images or the features it has', async () => 
 it('keeps LAST from falling below linear when its head starts from a linear probe', async () => {
   const linear = await stage.train(READY, '--method', 'linear', '--pool', 'mean');
   const warm = await stage.train(
-    'warm',
+    READY,
     '--method',
     'last',
     '--pool',
@@ -144,7 +144,7 @@ it('keeps LAST from falling below linear when its head starts from a linear prob
     '1e-8',
   );
   const cold = await stage.train(
-    'warm',
+    READY,
     '--method',
     'last',
     '--pool',
