@@ -53,14 +53,15 @@ describe('Ctrl-C', () => {
     const args = await smallTraining(100_000);
     const ended = await runCli(['--workspace', workspace, ...args], {
       onStart: (child) => {
-        const wait = setInterval(() => {
-          void newestMetrics().then((metrics) => {
-            if (metrics === undefined || !existsSync(metrics)) return;
-            clearInterval(wait);
-            setTimeout(() => child.kill(signal), 500);
-          });
-        }, 100);
-        child.on('exit', () => clearInterval(wait));
+        let said = '';
+        const listen = (chunk: Buffer) => {
+          said += chunk.toString();
+          if (!/epoch \d+\/100000/.test(said)) return;
+          // It knows of an epoch; a second signal would end it without a word.
+          child.stderr?.off('data', listen);
+          child.kill(signal);
+        };
+        child.stderr?.on('data', listen);
       },
     });
     expect(ended.code, ended.stderr).toBe(130);
@@ -73,11 +74,6 @@ describe('Ctrl-C', () => {
     expect(message).toMatch(/^Interrupted after epoch \d+ of 100000; go on with: /);
     expect(message).toContain(`: sidetune train --resume ${run} --workspace ${workspace}`);
   });
-
-  async function newestMetrics(): Promise<string | undefined> {
-    const [run] = await readdir(join(workspace, 'runs')).catch(() => []);
-    return run === undefined ? undefined : join(workspace, 'runs', run, 'metrics.jsonl');
-  }
 });
 
 describe('an error that is nobody’s wish', () => {
