@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { writePlainVit } from '../../../src-main/backbone/plain-vit.ts';
@@ -50,7 +51,35 @@ const evaluation = z.strictObject({
   interval: z.strictObject({ level: fraction, low: fraction, high: fraction }),
   averages: z.strictObject({ precision: fraction, recall: fraction, f1: fraction }),
   loss: amount,
+  reliability: z.array(z.strictObject({ images: z.int().nonnegative(), confidence: fraction, accuracy: fraction })),
   predictions: z.string().optional(),
+});
+const mistakesAnswer = z.strictObject({
+  run: z.string(),
+  split: z.enum(['train', 'val', 'test']),
+  images: z.int(),
+  total: z.int(),
+  mistakes: z.array(
+    z.strictObject({
+      path: z.string(),
+      label: z.enum(orientationNames),
+      predicted: z.enum(orientationNames),
+      confidence: fraction,
+      own: fraction,
+    }),
+  ),
+});
+const shares = { prefix: fraction, patches: z.array(fraction).length(16) };
+const attentionAnswer = z.strictObject({
+  run: z.string(),
+  image: z.string(),
+  pool: z.enum(['cls', 'mean']),
+  grid: z.strictObject({ rows: z.literal(4), columns: z.literal(4) }),
+  modules: z.array(z.strictObject({ ...shares, module: z.int(), map: z.string(), block: z.int(), increment: amount })),
+  rollout: z.strictObject(shares),
+  label: z.enum(orientationNames),
+  probability: fraction,
+  out: z.string().optional(),
 });
 const predictedImages = z.array(
   z.strictObject({
@@ -176,6 +205,33 @@ it('predict answers in the order asked, an unreadable picture with an error and 
     expect(probabilities).toEqual(probabilities.toSorted((a, b) => b - a));
   }
   expect((await cli('predict', trained.run, asked[0]!)).code).toBe(0);
+});
+
+it('runs mistakes lists what was taken for something else, the surest first, evaluated or not', async () => {
+  for (const flags of [[], ['--split', 'train']]) {
+    const ended = await cli('runs', 'mistakes', trained.run, ...flags, '--limit', '5');
+    expect(ended.code, ended.stderr).toBe(0);
+    const { images: count, total, mistakes } = mistakesAnswer.parse(ended.json);
+    expect(count).toBe(flags.length > 0 ? TRAIN : TEST);
+    expect(mistakes).toHaveLength(Math.min(total, 5));
+    expect(mistakes.filter(({ label, predicted }) => label === predicted)).toEqual([]);
+    expect(mistakes).toEqual(mistakes.toSorted((a, b) => b.confidence - a.confidence));
+  }
+  expect(await cli('runs', 'mistakes', trained.run, '--limit', '0')).toMatchObject({ code: 2 });
+});
+
+it('runs attention says where each module looks, and draws it', async () => {
+  const image = join(images, 'images/test-00003.png');
+  const out = join(base, 'looks.png');
+  const ended = await cli('runs', 'attention', trained.run, image, '--out', out);
+  expect(ended.code, ended.stderr).toBe(0);
+  const attention = attentionAnswer.parse(ended.json);
+  expect(attention).toMatchObject({ run: trained.run, image, out });
+  expect(attention.modules.map(({ map }) => map)).toEqual(['P1_1', 'P1_2']);
+  // The picture, rollout and two modules of 16 x 16 pixels, 4 apart.
+  const { width, height } = await sharp(out).metadata();
+  expect([width, height]).toEqual([4 * 16 + 3 * 4, 16]);
+  expect(await cli('runs', 'attention', trained.run, image, '--out', 'x.jpg')).toMatchObject({ code: 2 });
 });
 
 it('export names its files and how far its models are from the app', async () => {
