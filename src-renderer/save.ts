@@ -23,6 +23,10 @@ export function saveCsv(series: readonly Series[], xLabel: string, name: string)
   save(new Blob([lines.map((line) => line.join(',')).join('\n'), '\n'], { type: 'text/csv' }), name);
 }
 
+export function saveText(content: string, name: string, type: string): void {
+  save(new Blob([content], { type }), name);
+}
+
 function quoted(cell: string): string {
   return /[",\n]/.test(cell) ? `"${cell.replaceAll('"', '""')}"` : cell;
 }

@@ -30,6 +30,7 @@ export const commands: readonly Command[] = [
   goTo('datasets', 'g d'),
   goTo('backbones', 'g b'),
   goTo('train', 'g t'),
+  goTo('sweeps', 'g w'),
   goTo('runs', 'g r'),
   goTo('try', 'g y'),
   goTo('settings', 'g e'),

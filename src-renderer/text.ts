@@ -6,6 +6,7 @@ import { run, exporting } from './text/run.ts';
 import { runs } from './text/runs.ts';
 import { settings } from './text/settings.ts';
 import { start } from './text/start.ts';
+import { sweeps } from './text/sweeps.ts';
 import { train } from './text/train.ts';
 import { trying } from './text/trying.ts';
 
@@ -24,6 +25,7 @@ export const text = {
   backbones,
   train,
   runs,
+  sweeps,
   run,
   analysis,
   exporting,

@@ -1,4 +1,3 @@
-import { availableParallelism } from 'node:os';
 import { Failure } from '../base/failure.ts';
 import type { TaskOptions } from '../base/progress.ts';
 import { gridPoints, gridValues } from '../sweep/grid.ts';
@@ -24,7 +23,7 @@ export interface SweepRequest extends Pick<
   pruner?: PrunerKind;
   /** All points of a grid, else 20, when left out. */
   trials?: number;
-  /** As many as there are cores for when left out. */
+  /** As many as there are threads for when left out. */
   parallel?: number;
   /** Of each trial; 1 when left out, which is what gets most trials done. */
   threads?: number;
@@ -76,7 +75,7 @@ export async function planSweep(workspace: Workspace, request: SweepRequest, opt
       `Dataset ${run.dataset.name} has no val split, by which a sweep tells settings apart: import it with one.`,
     );
   const threads = request.threads ?? 1;
-  const parallel = request.parallel ?? Math.max(1, Math.floor(availableParallelism() / threads));
+  const parallel = request.parallel ?? Math.max(1, Math.floor(run.threads / threads));
   if (deterministic && parallel > FIXED_LAG)
     throw new Failure('usage', `With --deterministic at most ${FIXED_LAG} trials run at a time, not ${parallel}.`);
   const { train, val } = hashesOf(run.splits);
@@ -86,6 +85,7 @@ export async function planSweep(workspace: Workspace, request: SweepRequest, opt
     config: {
       version: 1,
       dataset: run.dataset.name,
+      ...(run.dataset.edits ? { datasetEdits: run.dataset.edits } : {}),
       backbone: run.backbone.name,
       backboneSha256: run.backbone.sha256,
       data: { train, val },

@@ -29,6 +29,7 @@ import { splitImages, type SplitImages } from '../training/split-images.ts';
 import { chooseStep } from '../training/step-choice.ts';
 import { takeLock } from '../workspace/lock.ts';
 import type { Workspace } from '../workspace/workspace.ts';
+import { datasetAsEdited } from './datasets.ts';
 import { hashesOf, planRun, type RunPlan } from './plan-run.ts';
 import {
   exampleSettings,
@@ -91,7 +92,8 @@ export async function resumeSweep(
     const asked = { trials: trials ?? before.trials, parallel: parallel ?? before.parallel };
     await writeControls(workspace, sweep, { ...before, ...asked, stop: false });
     const settings = choiceOf(space, probes(space.space)[0]!);
-    const run = await planRun(workspace, { dataset, backbone, settings, noTest }, options);
+    const now = await planRun(workspace, { dataset, backbone, settings, noTest }, options);
+    const run = await asBegun(workspace, config, now);
     checkSame(config, run);
     return perform(workspace, config, run, options);
   });
@@ -107,6 +109,16 @@ async function locked<T>(workspace: Workspace, sweep: string, task: () => Promis
   } finally {
     await release();
   }
+}
+
+/** The plan with the dataset as it was edited when the sweep began: later edits change nothing for it. */
+async function asBegun(
+  workspace: Workspace,
+  { datasetEdits = 0, noTest }: SweepConfig,
+  run: RunPlan,
+): Promise<RunPlan> {
+  const dataset = await datasetAsEdited(workspace, run.dataset, datasetEdits);
+  return dataset === run.dataset ? run : { ...run, dataset, splits: splitImages(dataset, run.settings, { noTest }) };
 }
 
 /** @throws Failure where a sweep would go on with other data than it began with */
@@ -210,6 +222,9 @@ async function runTrials(
     const runner = new StudioTrialRunner({ workspace, config, space, backbone, frozen, splitsOf, setOf });
     const stop = new AbortController();
     const watched = await ControlsFile.open(workspace, config);
+    const progress = () =>
+      options.onProgress?.({ task: 'sweep', done: ended(state), total: watched.controls.trials, unit: 'trials' });
+    progress();
     const scheduler = new Scheduler({
       sampler: samplerOf(config.sampler, config.space, config.seed),
       pruner: prunerOf(config.pruner, longestEpochs(space, run)),
@@ -219,8 +234,7 @@ async function runTrials(
       state,
       keep: (event) => {
         keep(event);
-        if (event.event === 'end')
-          options.onProgress?.({ task: 'sweep', done: ended(state), total: watched.controls.trials, unit: 'trials' });
+        if (event.event === 'end') progress();
       },
       controls: watched.controls,
       signal: options.signal ? AbortSignal.any([options.signal, stop.signal]) : stop.signal,

@@ -167,7 +167,8 @@ export class StudioTrialRunner implements TrialRunner {
     const begun = await readConfigIn(folder).catch(() => undefined);
     if (begun) return begun;
     const { config, frozen, splitsOf, setOf } = this.ground;
-    const { sweep, dataset, backbone, backboneSha256, classes, engine, device, threads, stepForms } = config;
+    const { sweep, dataset, datasetEdits, backbone, backboneSha256, classes, engine, device, threads, stepForms } =
+      config;
     const settings = this.settingsOf(point);
     const splits = splitsOf(settings);
     const network = buildNetwork(settings, frozen, 'plain');
@@ -178,6 +179,7 @@ export class StudioTrialRunner implements TrialRunner {
       run: `${sweep}-${trialName(trial)}`,
       created: new Date().toISOString(),
       dataset,
+      ...(datasetEdits === undefined ? {} : { datasetEdits }),
       backbone,
       backboneSha256,
       data: hashesOf({ ...splits, test: [] }),

@@ -23,6 +23,8 @@ export const sweepConfigSchema = z.object({
   sweep: z.string(),
   created: z.iso.datetime(),
   dataset: z.string(),
+  /** Lines of the dataset's log of edits that it began with; none where absent. */
+  datasetEdits: z.int().nonnegative().optional(),
   backbone: z.string(),
   backboneSha256: z.string(),
   /** Of the images' contents and labels in order. */

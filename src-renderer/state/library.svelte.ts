@@ -7,17 +7,20 @@ import { connection, studio } from './studio.svelte.ts';
 import { attempt, toasts } from './toasts.svelte.ts';
 
 type EpochEvent = Extract<StudioEvent, { type: 'epoch' }>;
+type SweepEvent = Extract<StudioEvent, { type: 'sweep' }>;
 export type PaceEvent = Extract<StudioEvent, { type: 'pace' }>;
 
 class Library {
   datasets = $state.raw<ReplyOf<'datasets.list'> | null>(null);
   backbones = $state.raw<ReplyOf<'backbones.list'> | null>(null);
   runs = $state.raw<ReplyOf<'runs.list'> | null>(null);
+  sweeps = $state.raw<ReplyOf<'sweeps.list'> | null>(null);
   readonly jobs = new SvelteMap<string, Job>();
   private followed: string | null = null;
   /** Jobs whose page shows itself what became of them. */
   private readonly owned = new Set<string>();
   private readonly epochListeners = new Set<(event: EpochEvent) => void>();
+  private readonly sweepListeners = new Set<(event: SweepEvent) => void>();
   private readonly paceListeners = new Set<(event: PaceEvent) => void>();
 
   constructor() {
@@ -38,10 +41,10 @@ class Library {
     return this.keep(job);
   }
 
-  /** Shows the run of a training job as soon as there is one, unless the user has gone elsewhere by then. */
+  /** Shows the run or sweep that a job makes as soon as there is one, unless the user has gone elsewhere by then. */
   follow(job: Job): void {
     this.followed = this.keep(job);
-    router.go('runs');
+    router.go(pageOf(job));
   }
 
   /** Jobs that run or wait, then those that can be resumed. */
@@ -62,13 +65,18 @@ class Library {
       const jobs = await studio.call('jobs.list', {});
       this.jobs.clear();
       for (const job of jobs) this.jobs.set(job.id, job);
-      await Promise.all([this.read('datasets'), this.read('backbones'), this.read('runs')]);
+      await Promise.all([this.read('datasets'), this.read('backbones'), this.read('runs'), this.read('sweeps')]);
     });
   }
 
   onEpoch(listener: (event: EpochEvent) => void): () => void {
     this.epochListeners.add(listener);
     return () => this.epochListeners.delete(listener);
+  }
+
+  onSweep(listener: (event: SweepEvent) => void): () => void {
+    this.sweepListeners.add(listener);
+    return () => this.sweepListeners.delete(listener);
   }
 
   onPace(listener: (event: PaceEvent) => void): () => void {
@@ -83,7 +91,8 @@ class Library {
         if (event.job.error && !this.owned.has(event.job.id)) toasts.error(event.job.error.message);
         if (event.job.id === this.followed && event.job.run !== null) {
           this.followed = null;
-          if (router.place.path.join('/') === 'runs') router.go('runs', event.job.run);
+          const page = pageOf(event.job);
+          if (router.place.path.join('/') === page) router.go(page, event.job.run);
         }
         break;
       case 'job-gone':
@@ -95,6 +104,9 @@ class Library {
       case 'pace':
         for (const listener of this.paceListeners) listener(event);
         break;
+      case 'sweep':
+        for (const listener of this.sweepListeners) listener(event);
+        break;
       case 'remark':
         toasts.say(event.sentence);
         break;
@@ -104,11 +116,17 @@ class Library {
     }
   }
 
-  private async read(what: 'datasets' | 'backbones' | 'runs'): Promise<void> {
+  private async read(what: 'datasets' | 'backbones' | 'runs' | 'sweeps'): Promise<void> {
     if (what === 'datasets') this.datasets = await studio.call('datasets.list', {});
     else if (what === 'backbones') this.backbones = await studio.call('backbones.list', {});
+    else if (what === 'sweeps') this.sweeps = await studio.call('sweeps.list', {});
     else this.runs = await studio.call('runs.list', {});
   }
+}
+
+/** Where what a job makes is listed. */
+function pageOf({ kind }: Job): string {
+  return kind === 'sweep' ? 'sweeps' : 'runs';
 }
 
 export const library = new Library();

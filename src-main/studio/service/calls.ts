@@ -3,6 +3,9 @@
  * of its reply. Both transports (the desktop's and the browser's) carry all of them, and nothing else.
  */
 import { z } from 'zod';
+import { PRUNERS } from '../../sweep/pruner.ts';
+import { spaceFileSchema, type SpaceFile } from '../../sweep/read-space.ts';
+import { SAMPLERS } from '../../sweep/sampler.ts';
 import { METHODS, settingsChoiceSchema, type CheckedChoice } from '../../training/settings.ts';
 import { datasetFormatSchema, splitNames, type DatasetSummary } from '../../data/dataset.ts';
 import { editWishSchema } from '../../data/edits/edit.ts';
@@ -24,6 +27,7 @@ import type { LogEntry } from '../run-log.ts';
 import type { Comparison, DamagedRun, ListedRun, ShownRun } from '../runs.ts';
 import type { FolderListing } from '../folders.ts';
 import type { TriedPicture } from '../try-out.ts';
+import type { ListedSweep, ShownSweep } from '../sweeps.ts';
 import type { Job } from './events.ts';
 
 interface Call<Request extends z.ZodType, Reply> {
@@ -69,6 +73,27 @@ export const trainStartSchema = z.object({
   noTest: z.boolean().optional(),
   threads: z.int().min(1).optional(),
 });
+
+/** What `sweeps.start` takes: names in the workspace, and a space of settings. */
+export const sweepStartSchema = z.object({
+  dataset: z.string().min(1),
+  backbone: z.string().min(1),
+  /** By setting: a value, a list of values, or a range. */
+  space: spaceFileSchema,
+  settings: settingsChoiceSchema.partial().optional(),
+  sampler: z.enum(SAMPLERS).optional(),
+  pruner: z.enum(PRUNERS).optional(),
+  trials: z.int().min(1).optional(),
+  parallel: z.int().min(1).optional(),
+  /** Bytes for all trials that run together. */
+  memory: z.number().positive().optional(),
+  deterministic: z.boolean().optional(),
+  retrain: z.boolean().optional(),
+  noTest: z.boolean().optional(),
+});
+
+const ofSweep = z.object({ sweep: z.string().min(1) });
+const moreOfSweep = { trials: z.int().min(1).optional(), parallel: z.int().min(1).optional() };
 
 /** What a form knows of the backbone that is chosen in it. */
 const backboneFacts = z.object({ name: z.string(), blocks: z.int(), width: z.int(), prefix: z.int() });
@@ -174,6 +199,19 @@ export const calls = {
   'train.forecast': call(trainStartSchema).gives<Forecast>(),
   'train.start': call(trainStartSchema).gives<Job>(),
   'train.resume': call(ofRun).gives<Job>(),
+
+  'sweeps.list': call(nothing).gives<ListedSweep[]>(),
+  'sweeps.show': call(ofSweep).gives<ShownSweep>(),
+  /** A space worth searching for these methods. */
+  'sweeps.suggest': call(z.object({ methods: z.array(z.enum(METHODS)).min(1) })).gives<SpaceFile>(),
+  'sweeps.start': call(sweepStartSchema).gives<Job>(),
+  /** Goes on with one, with more trials where they are asked for. */
+  'sweeps.resume': call(ofSweep.extend(moreOfSweep)).gives<Job>(),
+  /** Asks something of one that runs, in whichever process. */
+  'sweeps.change': call(ofSweep.extend({ ...moreOfSweep, stopTrial: z.int().min(0).optional() })).gives<null>(),
+  /** Keeps a trial as an ordinary run. */
+  'sweeps.promote': call(ofSweep.extend({ trial: z.int().min(0) })).gives<{ run: string }>(),
+  'sweeps.remove': call(ofSweep).gives<null>(),
 
   'jobs.list': call(nothing).gives<Job[]>(),
   'jobs.pause': call(ofJob).gives<null>(),

@@ -1,5 +1,6 @@
 /** What the studio tells without being asked: how jobs get on, epochs as they end, and what has changed. */
 import { z } from 'zod';
+import { sweepEventSchema } from '../../sweep/sweep-events.ts';
 import { paceSchema } from '../../training/job.ts';
 import { epochSchema } from '../../training/run-folder.ts';
 
@@ -7,7 +8,7 @@ import { epochSchema } from '../../training/run-folder.ts';
 export const studioErrorSchema = z.object({ code: z.string(), message: z.string() });
 export type StudioError = z.infer<typeof studioErrorSchema>;
 
-export const jobKinds = ['import', 'sample', 'backbone', 'train', 'evaluate', 'export'] as const;
+export const jobKinds = ['import', 'sample', 'backbone', 'train', 'sweep', 'evaluate', 'export'] as const;
 export type JobKind = (typeof jobKinds)[number];
 
 export const jobSchema = z.object({
@@ -18,7 +19,7 @@ export const jobSchema = z.object({
   /** `paused` was asked for; `interrupted` came about when the studio ended in the middle. Both can be resumed. */
   state: z.enum(['waiting', 'running', 'done', 'failed', 'stopped', 'paused', 'interrupted']),
   progress: z.object({ task: z.string(), done: z.number(), total: z.number(), unit: z.string() }).nullable(),
-  /** The run that a training job has made. */
+  /** The run that a training job has made, or the sweep of a sweeping one. */
   run: z.string().nullable(),
   error: studioErrorSchema.nullable(),
   /** By kind: a dataset's summary, a backbone's description, a run's result, an evaluation, an export. */
@@ -39,8 +40,10 @@ export const studioEventSchema = z.discriminatedUnion('type', [
     /** Resident memory of the studio's own process, which holds the ViT. */
     vitRssBytes: z.number(),
   }),
+  /** A line of a sweep's log. */
+  z.object({ type: z.literal('sweep'), sweep: z.string(), event: sweepEventSchema }),
   /** What a user should know of a job, though it goes on. */
   z.object({ type: z.literal('remark'), sentence: z.string() }),
-  z.object({ type: z.literal('changed'), what: z.enum(['datasets', 'backbones', 'runs']) }),
+  z.object({ type: z.literal('changed'), what: z.enum(['datasets', 'backbones', 'runs', 'sweeps']) }),
 ]);
 export type StudioEvent = z.infer<typeof studioEventSchema>;

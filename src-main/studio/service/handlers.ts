@@ -18,6 +18,10 @@ import { restoreRuns, trashRuns } from '../run-trash.ts';
 import * as runs from '../runs.ts';
 import type { TryOut } from '../try-out.ts';
 import { checkChoice } from '../../training/settings.ts';
+import { findSweep } from '../../sweep/find-sweep.ts';
+import { suggestSpace } from '../../sweep/suggest-space.ts';
+import { promoteNamed } from '../sweep-winner.ts';
+import * as sweeps from '../sweeps.ts';
 import type { Workspace } from '../../workspace/workspace.ts';
 import type { CallName, CheckedRequestOf, ReplyOf } from './calls.ts';
 import type { StudioEvent } from './events.ts';
@@ -36,7 +40,7 @@ export function handlersOf(
   analysis: RunAnalysis,
   tell: (event: StudioEvent) => void,
 ): Handlers {
-  const changed = (what: 'datasets' | 'backbones' | 'runs') => tell({ type: 'changed', what });
+  const changed = (what: 'datasets' | 'backbones' | 'runs' | 'sweeps') => tell({ type: 'changed', what });
   const edited = <Edited>(answer: Edited): Edited => {
     changed('datasets');
     return answer;
@@ -118,6 +122,27 @@ export function handlersOf(
     'train.forecast': (request) => forecastTraining(workspace, request),
     'train.start': async (request) => jobs.add('train', request.dataset, request),
     'train.resume': async ({ run }) => jobs.add('train', run, { resume: run }, run),
+
+    'sweeps.list': () => sweeps.listSweeps(workspace),
+    'sweeps.show': ({ sweep }) => sweeps.showSweep(workspace, sweep),
+    'sweeps.suggest': ({ methods }) => Promise.resolve(suggestSpace(methods)),
+    'sweeps.start': async (request) => jobs.add('sweep', request.dataset, request),
+    'sweeps.resume': async ({ sweep, ...more }) =>
+      jobs.add('sweep', sweep, { more }, await findSweep(workspace, sweep)),
+    'sweeps.change': async ({ sweep, ...asked }) => {
+      await sweeps.askOfSweep(workspace, sweep, asked);
+      return null;
+    },
+    'sweeps.promote': async ({ sweep, trial }) => {
+      const { run } = await promoteNamed(workspace, sweep, trial);
+      changed('runs');
+      return { run };
+    },
+    'sweeps.remove': async ({ sweep }) => {
+      await sweeps.removeSweep(workspace, sweep);
+      changed('sweeps');
+      return null;
+    },
 
     'jobs.list': async () => jobs.list(),
     'jobs.pause': async ({ id }) => {

@@ -29,6 +29,7 @@ export type Perform = (kind: JobKind, request: unknown, context: JobContext) => 
 
 const LANES: Readonly<Record<JobKind, 'compute' | 'intake'>> = {
   train: 'compute',
+  sweep: 'compute',
   evaluate: 'compute',
   export: 'compute',
   import: 'intake',

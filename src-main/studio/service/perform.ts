@@ -7,6 +7,7 @@ import * as datasets from '../datasets.ts';
 import { evaluate } from '../evaluate.ts';
 import { exportRun } from '../export.ts';
 import { requestToResume } from '../resume.ts';
+import { resumeSweep, startSweep, type SweepOptions } from '../run-sweep.ts';
 import { sampleImages } from '../sample.ts';
 import { train } from '../train.ts';
 import { removeUpload } from '../uploads.ts';
@@ -51,6 +52,8 @@ export function performerOf(workspace: Workspace, tell: (event: StudioEvent) => 
       }
       case 'train':
         return trainJob(workspace, request, context, tell);
+      case 'sweep':
+        return sweepJob(workspace, request, context, tell);
       case 'evaluate':
         return evaluate(workspace, calls['runs.evaluate'].request.parse(request), options);
       case 'export': {
@@ -92,4 +95,39 @@ async function trainJob(
   });
   tell({ type: 'changed', what: 'runs' });
   return result;
+}
+
+/** What is asked of a sweep that goes on; a job that began one asks nothing more. */
+const moreSchema = z.object({ more: calls['sweeps.resume'].request.omit({ sweep: true }).optional() });
+
+/** Runs a sweep, or goes on with the one that an earlier part of the job, or somebody else, has begun. */
+async function sweepJob(
+  workspace: Workspace,
+  request: unknown,
+  { run: begun, onRun, ...task }: JobContext,
+  tell: (event: StudioEvent) => void,
+): Promise<{ sweep: string }> {
+  let sweep = begun;
+  const options: SweepOptions = {
+    ...task,
+    onRemark: (sentence) => tell({ type: 'remark', sentence }),
+    onStart: (config) => {
+      ({ sweep } = config);
+      onRun(config.sweep);
+      tell({ type: 'changed', what: 'sweeps' });
+    },
+    onEvent: (event) => {
+      if (sweep !== null) tell({ type: 'sweep', sweep, event });
+    },
+  };
+  try {
+    const ended =
+      begun === null
+        ? await startSweep(workspace, calls['sweeps.start'].request.parse(request), options)
+        : await resumeSweep(workspace, begun, moreSchema.parse(request).more, options);
+    return { sweep: ended.sweep };
+  } finally {
+    tell({ type: 'changed', what: 'sweeps' });
+    tell({ type: 'changed', what: 'runs' });
+  }
 }
