@@ -57,6 +57,7 @@ export const sweeps = {
     trials: 'Trials',
     parallel: 'Trials at a time',
     parallelHint: 'as many as cores',
+    defaultValue: 'default',
     memory: 'Memory for trials, GB',
     memoryHint: 'no bound',
     epochs: 'Epochs of a trial',
