@@ -121,7 +121,8 @@ describe('a run that is cut off', () => {
 });
 
 describe('--resume', () => {
-  const settings = ['--method', 'last', '--epochs', '40', '--no-test'];
+  // Far more than there is time for: it is stopped.
+  const settings = ['--method', 'last', '--epochs', '1000', '--no-test'];
   let args: string[];
   let run: string;
 

@@ -101,7 +101,7 @@ function bytesRead(pid: number): number {
 }
 
 describe('an import', () => {
-  const [side, count] = [500, 96];
+  const [side, count] = [500, 128];
   const args = () => ['datasets', 'add', scene.path('noise')];
   const journal = (workspace: string) => join(copyOf(workspace), '.noise.checked.jsonl');
   let undisturbed: unknown;
