@@ -163,7 +163,7 @@ export async function withEdits(workspace: Workspace, imported: Dataset, lines =
   const { done } = historyOf(log);
   if (done.length === 0) return { ...imported, edits: log.length };
   const edits = done.map(({ edit }) => edit);
-  return { ...applyEdits(imported, edits).dataset, edits: log.length };
+  return { ...applyEdits(imported, edits, workspace.dataset(imported.name)).dataset, edits: log.length };
 }
 
 /** A dataset as it was imported. @throws Failure `no-dataset`, `damaged-file` */

@@ -44,6 +44,8 @@ export function editInWords(edit: EditSummary): string {
     case 'exclude':
     case 'include':
       return `${edit.kind} ${images}`;
+    case 'add-picture':
+      return `add a picture to class ${quoted(edit.class)}`;
     case 'split':
       return `deal into splits: val ${edit.val}${edit.test === null ? '' : `, test ${edit.test}`}, seed ${edit.seed}`;
   }
@@ -53,12 +55,12 @@ export type { EditWish };
 
 /** Adds an edit. @throws Failure `no-dataset`, `edit` */
 export async function editDataset(workspace: Workspace, name: string, wish: EditWish): Promise<EditedDataset> {
-  return described(await edits.addEdit(workspace, name, wish));
+  return describeEdited(await edits.addEdit(workspace, name, wish));
 }
 
 /** @throws Failure `no-dataset`; `edit` where there is nothing to undo or redo */
 export async function stepEdits(workspace: Workspace, name: string, step: 'undo' | 'redo'): Promise<EditedDataset> {
-  return described(await edits.stepEdits(workspace, name, step));
+  return describeEdited(await edits.stepEdits(workspace, name, step));
 }
 
 export async function listEdits(workspace: Workspace, name: string): Promise<ListedEdit[]> {
@@ -94,7 +96,8 @@ export async function placesOf(workspace: Workspace, name: string, paths: readon
 
 const originOf = ({ source, copyOf = source }: Dataset): string => copyOf;
 
-function described({ dataset, edit, effect }: edits.Edited): EditedDataset {
+/** As it is told after an edit. */
+export function describeEdited({ dataset, edit, effect }: edits.Edited): EditedDataset {
   return { ...datasetSummary(dataset), edit: summaryOf(edit), changed: effect.images };
 }
 

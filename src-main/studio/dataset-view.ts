@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { exists } from '../base/exists.ts';
 import { Failure } from '../base/failure.ts';
 import { classOf, datasetSummary, locate, pathOf, type Dataset, type SplitName } from '../data/dataset.ts';
-import { loadImported } from '../data/dataset-store.ts';
+import { loadDataset } from '../data/dataset-store.ts';
 import type { Workspace } from '../workspace/workspace.ts';
 import { listEdits, type ListedEdit } from './dataset-edits.ts';
 import { showProblems, type ShownProblems } from './dataset-problems.ts';
@@ -38,7 +38,7 @@ export async function viewDataset(workspace: Workspace, dataset: Dataset): Promi
 
 /** @throws Failure `dataset-changed` where places do not mean what they meant when somebody looked at them */
 export async function checkStamp(workspace: Workspace, name: string, stamp: string): Promise<void> {
-  if (stampOf(await loadImported(workspace, name)) !== stamp)
+  if (stampOf(await loadDataset(workspace, name)) !== stamp)
     throw new Failure(
       'dataset-changed',
       `The dataset ${name} was imported again meanwhile: look at it again, and repeat this.`,

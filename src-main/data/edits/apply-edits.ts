@@ -1,9 +1,10 @@
 /** A dataset as it is used: what was imported with the edits that are in force, and nothing else. */
+import { join } from 'node:path';
 import { pathInCopy } from '../copy-images.ts';
 import { findProblems } from '../checks.ts';
 import type { Dataset, DatasetImage, SplitName } from '../dataset.ts';
 import { stratifiedSplit } from '../split.ts';
-import { HASH_LENGTH, type Edit, type EditedImage } from './edit.ts';
+import { HASH_LENGTH, type AddedPicture, type Edit, type EditedImage } from './edit.ts';
 
 /** What has become of an edit. */
 export interface EditEffect {
@@ -22,9 +23,10 @@ export interface EditedDataset {
 /**
  * Applies edits in their order. Every image keeps its place in the list; classes that the edits have emptied are gone.
  * What an edit names and is no longer there is passed over and told. The dataset given is left as it is.
+ * @param folder the dataset's own in the workspace, which has the pictures that were added
  */
-export function applyEdits(imported: Dataset, edits: readonly Edit[]): EditedDataset {
-  const draft = new Draft(imported);
+export function applyEdits(imported: Dataset, edits: readonly Edit[], folder = imported.source): EditedDataset {
+  const draft = new Draft(imported, folder);
   const effects = edits.map((edit) => draft.apply(edit));
   return { dataset: draft.finish(), effects };
 }
@@ -66,7 +68,10 @@ class Draft {
   private readonly images: DatasetImage[];
   private places: Map<string, number> | undefined;
 
-  constructor(private readonly imported: Dataset) {
+  constructor(
+    private readonly imported: Dataset,
+    private readonly folder: string,
+  ) {
     this.classes = [...imported.classes];
     this.images = imported.images.map((image) => ({ ...image }));
   }
@@ -87,6 +92,8 @@ class Draft {
         return this.change(edit.images, (image) => (image.excluded = true));
       case 'include':
         return this.change(edit.images, (image) => delete image.excluded);
+      case 'add-picture':
+        return this.add(edit.picture, this.classNamed(edit.class));
       case 'split':
         return this.deal(edit.val, edit.test, edit.seed);
     }
@@ -174,8 +181,15 @@ class Draft {
     };
   }
 
+  private add(picture: AddedPicture, label: number): EditEffect {
+    this.images.push({ ...picture, path: join(this.folder, picture.path), label, split: 'train' });
+    this.places = undefined;
+    return { images: 1, lost: null };
+  }
+
   private placeOf(image: EditedImage): number | undefined {
-    this.places ??= new Map(keysOf(this.imported).map((key, place) => [written(key), place]));
+    const { source } = this.imported;
+    this.places ??= new Map(keysOf({ source, images: this.images }).map((key, place) => [written(key), place]));
     return this.places.get(written(image));
   }
 

@@ -31,9 +31,10 @@ export function addEdit(workspace: Workspace, name: string, wish: EditWish): Pro
     const imported = await loadImported(workspace, name);
     const { done } = historyOf(await readEditLog(workspace, name));
     const before = done.map(({ edit }) => edit);
-    const current = applyEdits(imported, before).dataset;
-    const edit = editSchema.parse(named(imported, checked(current, wish)));
-    const { dataset, effects } = applyEdits(imported, [...before, edit]);
+    const folder = workspace.dataset(name);
+    const current = applyEdits(imported, before, folder).dataset;
+    const edit = editSchema.parse(named(current, checked(current, wish)));
+    const { dataset, effects } = applyEdits(imported, [...before, edit], folder);
     if (!dataset.images.some((image) => image.split === 'train' && !image.excluded))
       throw new Failure('edit', `This would leave ${name} without an image to train on.`);
     await appendToEditLog(workspace, name, { at: new Date().toISOString(), edit });
@@ -54,6 +55,7 @@ export function stepEdits(workspace: Workspace, name: string, step: 'undo' | 're
     const { effects } = applyEdits(
       imported,
       before.map(({ edit }) => edit),
+      workspace.dataset(name),
     );
     return { dataset: await loadDataset(workspace, name), edit: moved.edit, effect: effects.at(-1)! };
   });
@@ -66,6 +68,7 @@ export async function listEdits(workspace: Workspace, name: string): Promise<Lis
   const { effects } = applyEdits(
     imported,
     done.map(({ edit }) => edit),
+    workspace.dataset(name),
   );
   return [
     ...done.map((each, index): ListedEdit => ({ ...each, state: 'done', effect: effects[index]! })),
@@ -73,8 +76,8 @@ export async function listEdits(workspace: Workspace, name: string): Promise<Lis
   ];
 }
 
-function named(imported: Dataset, wish: EditWish): unknown {
-  return 'images' in wish ? { ...wish, images: nameImages(imported, wish.images) } : wish;
+function named(dataset: Dataset, wish: EditWish): unknown {
+  return 'images' in wish ? { ...wish, images: nameImages(dataset, wish.images) } : wish;
 }
 
 /** The wish as far as it changes something. @throws Failure `edit` */
@@ -108,6 +111,15 @@ function checked(dataset: Dataset, wish: EditWish): EditWish {
       return narrowed(dataset, wish, ({ excluded }) => !excluded, 'excluded');
     case 'include':
       return narrowed(dataset, wish, ({ excluded }) => excluded === true, 'included');
+    case 'add-picture': {
+      checkClass(dataset, wish.class);
+      const same = dataset.images.find(({ sha256, excluded }) => sha256 === wish.picture.sha256 && !excluded);
+      if (same)
+        throw nothingToDo(
+          `The picture is in ${dataset.name} already, as ${JSON.stringify(classOf(dataset, same.label))}`,
+        );
+      return wish;
+    }
     case 'split':
       if (wish.val + (wish.test ?? 0) > 0.9)
         throw new Failure(

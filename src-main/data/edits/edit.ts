@@ -18,6 +18,15 @@ export type EditedImage = z.infer<typeof editedImageSchema>;
 export const HASH_LENGTH = 16;
 
 const className = z.string().min(1);
+
+/** A picture that was added: its file lies in the dataset's own folder in the workspace, and is called by its content. */
+const addedPictureSchema = z.object({
+  path: z.string().regex(/^added\/[0-9a-f]{64}\.[a-z0-9]{1,5}$/),
+  bytes: z.number(),
+  mtimeMs: z.number(),
+  sha256: z.string().regex(/^[0-9a-f]{64}$/),
+});
+export type AddedPicture = z.infer<typeof addedPictureSchema>;
 /** Of all images of a class that are dealt, the part that goes to a split. */
 const share = z.number().min(0).max(0.9);
 
@@ -33,6 +42,8 @@ function editOf<Image extends z.ZodType>(image: Image) {
     z.object({ kind: z.literal('move-to-split'), images, split: z.enum(splitNames) }),
     z.object({ kind: z.literal('exclude'), images }),
     z.object({ kind: z.literal('include'), images }),
+    /** A picture of the workspace's own, to train on. */
+    z.object({ kind: z.literal('add-picture'), picture: addedPictureSchema, class: className }),
     /** Deals the images anew, class by class; test images stay where they are when `test` is null. */
     z.object({ kind: z.literal('split'), val: share, test: share.nullable(), seed: z.int() }),
   ]);

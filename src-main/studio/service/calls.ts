@@ -136,6 +136,10 @@ export const calls = {
   'datasets.image': call(named.extend({ index: z.int().min(0) })).gives<ImageDetails>(),
   /** With the stamp of the dataset that was looked at, images are the ones that were meant, or it is refused. */
   'datasets.edit': call(named.extend({ edit: editWishSchema, stamp: z.string().optional() })).gives<EditedDataset>(),
+  /** Adds a picture of the window's to train on, as an edit: the dataset's own files are left alone. */
+  'datasets.addPicture': call(
+    named.extend({ picture: z.string().min(1), class: z.string().min(1), bytes: pictureBytes }),
+  ).gives<EditedDataset>(),
   'datasets.undo': call(named).gives<EditedDataset>(),
   'datasets.redo': call(named).gives<EditedDataset>(),
   'datasets.edits': call(named).gives<ListedEdit[]>(),

@@ -1,3 +1,4 @@
+import { addPicture } from '../add-picture.ts';
 import * as backbones from '../backbones.ts';
 import { editDataset, listEdits, stepEdits } from '../dataset-edits.ts';
 import { checkStamp, imageDetails, viewDataset } from '../dataset-view.ts';
@@ -73,6 +74,8 @@ export function handlersOf(
       if (stamp !== undefined) await checkStamp(workspace, name, stamp);
       return edited(await editDataset(workspace, name, edit));
     },
+    'datasets.addPicture': async ({ name, picture, class: label, bytes }) =>
+      edited(await addPicture(workspace, name, { picture, label, bytes })),
     'datasets.undo': async ({ name }) => edited(await stepEdits(workspace, name, 'undo')),
     'datasets.redo': async ({ name }) => edited(await stepEdits(workspace, name, 'redo')),
     'datasets.edits': ({ name }) => listEdits(workspace, name),
