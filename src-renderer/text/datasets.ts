@@ -20,6 +20,8 @@ function edit(one: EditSummary): string {
       return `Excluded ${what}`;
     case 'include':
       return `Included ${what}`;
+    case 'add-picture':
+      return `Added a picture of ${one.class}`;
     case 'split':
       return `Dealt the splits anew: val ${one.val}${one.test === null ? '' : `, test ${one.test}`}, seed ${one.seed}`;
   }
