@@ -25,7 +25,7 @@ beforeAll(async () => {
     listen: (listener) => (port.onmessage = ({ data }) => listener(data)),
   });
   serveOnPort(studio, wrapped(port1));
-  client = new PortClient(port2 as unknown as globalThis.MessagePort);
+  client = new PortClient(port2);
   client.subscribe((event) => events.push(event));
 });
 afterAll(async () => {
