@@ -23,8 +23,9 @@ function find() {
 /** Runs Electron's own download, which checks what it gets; why that failed, in one line. */
 function fetchElectron() {
   const install = path.join(electronFolder, 'install.js');
-  if (!existsSync(install)) return 'it is not installed here: run `npm ci` first';
-  if (process.env.ELECTRON_SKIP_BINARY_DOWNLOAD) return 'ELECTRON_SKIP_BINARY_DOWNLOAD is set';
+  if (!existsSync(install)) return 'Electron is not installed here: run `npm ci` first';
+  if (process.env.ELECTRON_SKIP_BINARY_DOWNLOAD)
+    return 'Electron may not be fetched: ELECTRON_SKIP_BINARY_DOWNLOAD is set';
   process.stderr.write('Fetching Electron, once (about 120 MB)...\n');
   const { status, stderr, error } = spawnSync(process.execPath, [install], {
     encoding: 'utf8',
@@ -33,9 +34,8 @@ function fetchElectron() {
   });
   if (status === 0) return undefined;
   const lines = `${error?.message ?? ''}\n${stderr}`.split('\n').map((line) => line.trim());
-  return (
-    lines.find((line) => /error|cannot|failed/i.test(line)) ?? lines.find((line) => line !== '') ?? 'no reason given'
-  );
+  const line = lines.find((each) => /error|cannot|failed/i.test(each)) ?? lines.find((each) => each !== '');
+  return `Electron cannot be fetched: ${line ?? 'no reason given'}`;
 }
 
 /** Ends as the child does, and hands on what asks this process to end. */
@@ -62,7 +62,7 @@ const why = !shows ? 'there is no display' : find() === undefined ? fetchElectro
 const electron = why === undefined ? find() : undefined;
 if (electron === undefined) {
   process.stderr.write(
-    `No window of its own (Electron: ${why ?? 'its binary is missing'}): the studio opens in the browser.\n`,
+    `No window of its own (${why ?? 'Electron has no binary'}): the studio is served to a browser.\n`,
   );
   const launcher = path.join(root, 'src-main', 'cli', 'sidetune.mjs');
   become(process.execPath, [launcher, ...rest, 'serve', '--port', '0', ...(shows ? ['--open'] : [])]);

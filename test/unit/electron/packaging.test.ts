@@ -9,16 +9,18 @@ const root = fileURLToPath(new URL('../../../', import.meta.url));
 const require = createRequire(import.meta.url);
 const builder = createRequire(require.resolve('electron-builder/package.json'));
 const library = createRequire(builder.resolve('app-builder-lib/package.json'));
-const { load } = library('js-yaml') as { load(text: string): unknown };
-const { minimatch } = library('minimatch') as { minimatch(file: string, pattern: string, options: object): boolean };
+const { load } = library('js-yaml') as { load: (text: string) => unknown };
+const { minimatch } = library('minimatch') as {
+  minimatch: (file: string, pattern: string, options: object) => boolean;
+};
 
 interface Configuration {
   asarUnpack: string[];
   files: string[];
   electronFuses: Record<string, boolean>;
   linux: { files: string[]; icon: string };
-  win: { icon: string };
-  mac: { icon: string };
+  win: { files: string[]; icon: string };
+  mac: { files: string[]; icon: string };
 }
 const configuration = load(readFileSync(path.join(root, 'electron-builder.yml'), 'utf8')) as Configuration;
 const manifest = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8')) as {
@@ -33,7 +35,7 @@ const isUnpacked = (file: string) =>
 describe('the packages', () => {
   it('are described as electron-builder wants it', async () => {
     const { validateConfiguration } = library('app-builder-lib/out/util/config/config.js') as {
-      validateConfiguration(config: unknown, logger: { isEnabled: boolean; add(): void }): Promise<void>;
+      validateConfiguration: (config: unknown, logger: { isEnabled: boolean; add: () => void }) => Promise<void>;
     };
     const logger = { isEnabled: false, add: () => undefined };
     await validateConfiguration(structuredClone(configuration), logger);
@@ -64,6 +66,8 @@ describe('the packages', () => {
 
   it('bring sharp for Linux without the build that clashes with Electron', () => {
     expect(manifest.dependencies).toHaveProperty('@img/sharp-wasm32');
+    for (const { files } of [configuration.linux, configuration.win, configuration.mac])
+      expect(files[0], 'a list of exclusions alone would add all sources').not.toMatch(/^!/);
     expect(configuration.linux.files).toContain('!node_modules/@img/sharp-linux*/**');
   });
 });
