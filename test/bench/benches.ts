@@ -2,8 +2,10 @@ import type { StepForm } from '../../src-main/methods/network.ts';
 import { tsSide } from './measure.ts';
 import type { Bench, Row } from './outcome.ts';
 import type { ShapeName } from './shapes.ts';
+import { sweepBenches } from './sweeps/benches.ts';
 
 export const benches: Record<string, (threads: number) => Bench> = {
+  ...sweepBenches,
   'last-step': (threads) => {
     const side = (shape: ShapeName, form: StepForm, batch = 16) =>
       tsSide('last-step.ts', ['--shape', shape, '--form', form, '--batch', String(batch)], threads);

@@ -1,0 +1,76 @@
+import { spawnSync } from 'node:child_process';
+import { join } from 'node:path';
+import { tsSide, type Side } from '../measure.ts';
+import type { Bench, Row } from '../outcome.ts';
+
+/** Of sweeps: how well samplers search, what the scheduler takes, and what trials side by side save. */
+export const sweepBenches: Record<string, (threads: number) => Bench> = {
+  samplers: () => {
+    const side = (sampler: string) => tsSide('samplers.ts', ['--sampler', sampler], 1);
+    const optuna = optunaSide();
+    return {
+      about: 'regret after 100 trials on Branin, Hartmann-6 and Rosenbrock, median of 20 seeds',
+      sides: {
+        random: side('random'),
+        quasi_random: side('quasi-random'),
+        tpe: side('tpe'),
+        ...(optuna ? { optuna_tpe: optuna } : {}),
+      },
+      ratios: {},
+      repeats: 1,
+      rows: ({ sides }) =>
+        Object.keys(sides.tpe!.figures!).map((name): Row => {
+          const of = (which: string) => sides[which]?.figures?.[name];
+          const beside = of('optuna_tpe');
+          const words = ['tpe', 'random', 'quasi_random', 'optuna_tpe']
+            .filter((which) => of(which) !== undefined)
+            .map((which) => `${which} ${of(which)!.toPrecision(3)}`);
+          return {
+            what: `TPE on ${name}: regret after 100 trials, median of 20 seeds`,
+            asked: 'a third of random search, and no more than twice that of Optuna',
+            measured: words.join(', '),
+            reached: of('tpe')! < of('random')! / 3 && (beside === undefined || of('tpe')! < 2 * beside),
+          };
+        }),
+    };
+  },
+  'sweep-scale': () => {
+    const side = (trials: number, sampler = 'random') =>
+      tsSide('sweep-scale.ts', ['--trials', String(trials), '--sampler', sampler], 1);
+    return {
+      about: 'trials that end at once: what the scheduler, ASHA and the log take themselves',
+      sides: { trials_1000: side(1000), trials_10000: side(10_000), tpe_1000: side(1000, 'tpe') },
+      ratios: { memory: ['trials_10000', 'trials_1000'] },
+      repeats: 1,
+      rows: ({ sides }) => {
+        const each = sides.trials_10000!.figures!.msPerTrial!;
+        const tpe = sides.tpe_1000!.figures!.msPerTrial!;
+        const memory = sides.trials_10000!.peakRssBytes.median / sides.trials_1000!.peakRssBytes.median;
+        return [
+          {
+            what: 'the scheduler with 10,000 instant trials of 9 epochs',
+            asked: 'under 1 ms a trial',
+            measured: `${each.toFixed(2)} ms, ${memory.toFixed(2)} x the memory of 1,000 (with TPE, 1,000 trials: ${tpe.toFixed(1)} ms)`,
+            reached: each < 1,
+          },
+        ];
+      },
+    };
+  },
+  sweep: () => {
+    const side = (how: string) => tsSide('sweep.ts', ['--how', how], 1);
+    return {
+      about: 'eight trials of MIET over 400 pictures: separate runs with all threads, one trial at a time, one a core',
+      sides: { separate: side('separate'), one: side('one'), all: side('all') },
+      ratios: { over_separate: ['separate', 'all'], over_one: ['one', 'all'] },
+      repeats: 1,
+    };
+  },
+};
+
+/** Optuna where a Python has it: SIDETUNE_PYTHON, else that of `.venv`. */
+function optunaSide(): Side | undefined {
+  const python = process.env.SIDETUNE_PYTHON ?? join(import.meta.dirname, '../../../.venv/bin/python');
+  if (spawnSync(python, ['-c', 'import optuna']).status !== 0) return undefined;
+  return { command: python, args: [join(import.meta.dirname, 'optuna_regret.py')] };
+}
