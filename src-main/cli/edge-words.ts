@@ -1,6 +1,7 @@
 /** What edge tuning costs, in words and tables. */
 import type { EdgeRunResult } from '../studio/edge-run.ts';
-import { byteSize, duration, table } from './format.ts';
+import type { TradeoffRow } from '../studio/edge-tradeoff.ts';
+import { byteSize, duration, percent, table } from './format.ts';
 
 /** Bytes and times of what was done, and beside them the other ways to do it. */
 export function describeCosts({ bytes, bytesPerImage, seconds, alternatives }: EdgeRunResult): string[] {
@@ -20,4 +21,30 @@ export function describeCosts({ bytes, bytesPerImage, seconds, alternatives }: E
       ]),
     ),
   ];
+}
+
+const FEATURES: Readonly<Record<TradeoffRow['features'], string>> = {
+  cls: 'pooled rows',
+  sum: 'sum up to',
+  taps: 'all taps up to',
+};
+
+export function describeRow({ features, upto, datatype, bytesPerImage, val }: TradeoffRow): string {
+  return `${FEATURES[features]} ${upto}, ${datatype}, ${byteSize(bytesPerImage)} an image: val top-1 ${percent(val?.top1)}`;
+}
+
+export function tradeoffTable(rows: readonly TradeoffRow[]): string {
+  return table(
+    ['FEATURES', 'UPTO>', 'DATATYPE', 'DOWN AN IMAGE>', 'MEASURED>', 'UP>', 'VAL>', 'TEST>'],
+    rows.map(({ features, upto, datatype, bytesPerImage, measured, val, test }) => [
+      FEATURES[features],
+      String(upto),
+      datatype,
+      byteSize(bytesPerImage),
+      byteSize(measured.down),
+      byteSize(measured.up),
+      percent(val?.top1),
+      percent(test?.top1),
+    ]),
+  );
 }

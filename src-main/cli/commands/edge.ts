@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import { z } from 'zod';
 import { Failure } from '../../base/failure.ts';
 import { ownVersion } from '../../base/version.ts';
-import { describeCosts } from '../edge-words.ts';
+import { describeCosts, describeRow, tradeoffTable } from '../edge-words.ts';
 import { EXIT } from '../errors.ts';
 import { checkFlags, realNumber, wholeNumber, wholeNumbers } from '../flags.ts';
 import { byteSize } from '../format.ts';
@@ -29,6 +29,7 @@ export function addEdgeCommands(program: Command, session: Session): void {
   addServe(edge, session);
   addRun(edge, session);
   addExportTriton(edge, session);
+  addTradeoff(edge, session);
 }
 
 function addServe(edge: Command, session: Session): void {
@@ -120,3 +121,51 @@ const exportFlags = z.object({
   out: z.string(),
   upto: wholeNumbers('--upto', { min: 1 }).optional(),
 });
+
+const tradeoffFlags = z.object({
+  dataset: z.string(),
+  backbone: z.string(),
+  out: z.string(),
+  upto: wholeNumbers('--upto', { min: 1 }).optional(),
+  epochs: wholeNumber('--epochs', { min: 1 }).optional(),
+  batch: wholeNumber('--batch', { min: 1 }).optional(),
+  seed: wholeNumber('--seed', { min: 0 }).optional(),
+  limit: wholeNumber('--limit', { min: 1 }).optional(),
+  taps: z.boolean(),
+  threads: wholeNumber('--threads', { min: 1 }).optional(),
+  tokenFile: z.string().optional(),
+  caFile: z.string().optional(),
+});
+
+function addTradeoff(edge: Command, session: Session): void {
+  edge
+    .command('tradeoff')
+    .description('accuracy against transfer: the CLS row, sums up to several blocks, all taps; fp16 and int8')
+    .requiredOption('--dataset <name>', 'a dataset of the workspace, or the path of a folder')
+    .requiredOption('--backbone <name>', 'a backbone of the workspace, the path of an ONNX file, or a served model')
+    .requiredOption('--out <file>', 'a .csv or .json file to write')
+    .option('--upto <k,k,...>', 'blocks that the sums go up to (default: at 1/4, 1/2, 2/3, 3/4 and all of them)')
+    .option('--epochs <n>', "of every run (default: the method's own)")
+    .option('--batch <n>', 'images in a step (default: 32)')
+    .option('--seed <n>', 'default: 1')
+    .option('--limit <n>', 'train on so many images only, stratified')
+    .option('--no-taps', 'leave out LAST on all taps, which takes longest')
+    .option('--threads <n>', 'default: all cores')
+    .option('--token-file <file>', 'a served backbone: the word that its server wants')
+    .option('--ca-file <file>', 'a served backbone: the certificate to check its server by, PEM')
+    .action(async (options: unknown) => {
+      const { dataset, backbone, out, upto, taps, threads, tokenFile, caFile, ...settings } = checkFlags(
+        tradeoffFlags,
+        options,
+      );
+      const { edgeTradeoff } = await import('../../studio/edge-tradeoff.ts');
+      const server = tokenFile || caFile ? { tokenFile, caFile } : undefined;
+      const request = { dataset, backbone, out, upto, noTaps: !taps, threads, server, settings };
+      const result = await edgeTradeoff(await session.workspace(), request, {
+        ...session.task(),
+        onEpoch: (metrics, epochs) => session.progress.epoch(metrics, epochs),
+        onRow: (row, done, total) => session.remark(`${done} of ${total}: ${describeRow(row)}`),
+      });
+      session.answer(result, `${tradeoffTable(result.rows)}\nWrote ${result.out}`);
+    });
+}

@@ -3,8 +3,9 @@ import { Option } from 'commander';
 import { z } from 'zod';
 import { Failure } from '../../base/failure.ts';
 import { DEEPEST, METHODS } from '../../studio/contract.ts';
-import type { PartialTrainRequest, TrainRequest } from '../../studio/contract.ts';
+import type { PartialTrainRequest, TrainRequest, Workspace } from '../../studio/contract.ts';
 import { checkFlags, MOST_THREADS, realNumber, wholeNumber } from '../flags.ts';
+import { percent } from '../format.ts';
 import { describeForecast } from '../forecast-words.ts';
 import { describeResult } from '../run-words.ts';
 import type { Session } from '../session.ts';
@@ -104,10 +105,26 @@ export function shellWord(text: string): string {
   return process.platform === 'win32' ? `"${text}"` : `'${text.replaceAll("'", "'\\''")}'`;
 }
 
+/** The block that is best on val, by a run for each. */
+async function chooseUpto(workspace: Workspace, request: TrainRequest, session: Session): Promise<number> {
+  const choosing = await import('../../studio/choose-upto.ts');
+  const { upto, tried } = await choosing.chooseUpto(workspace, request, {
+    ...session.task(),
+    onEpoch: (metrics, epochs) => session.progress.epoch(metrics, epochs),
+  });
+  const scores = tried.map((each) => `${each.upto}: ${percent(each.val)}`).join(', ');
+  session.remark(`Val top-1 by --upto: ${scores}. Training with ${upto}.`);
+  return upto;
+}
+
 export function addTrainCommand(program: Command, session: Session): void {
   addTrainFlags(program.command('train').description('train a side network or a linear probe, and evaluate it')).action(
-    async (options: unknown) => {
+    async (flags: Record<string, unknown>) => {
+      const choosesUpto = flags.upto === 'auto';
+      const options = choosesUpto ? { ...flags, upto: undefined } : flags;
       const given = readTrainFlags(options);
+      if (choosesUpto && given.resume !== undefined)
+        throw new Failure('usage', '--upto auto begins new runs: leave out --resume, which goes on with one.');
       const { dataset, backbone, settings, resume } = given;
       const told = dataset !== undefined && backbone !== undefined && settings.method !== undefined;
       // A run of which the id was given knows the rest, and so does the newest of which not everything was said.
@@ -115,7 +132,11 @@ export function addTrainCommand(program: Command, session: Session): void {
       const { train } = await import('../../studio/train.ts');
       const { requestToResume } = await import('../../studio/resume.ts');
       const workspace = await session.workspace();
-      const whole = request ?? (await requestToResume(workspace, given));
+      let whole = request ?? (await requestToResume(workspace, given));
+      if (choosesUpto && !forecastOnly(options)) {
+        const upto = await chooseUpto(workspace, whole, session);
+        whole = { ...whole, settings: { ...whole.settings, upto } };
+      }
       if (forecastOnly(options)) {
         const { forecastTraining } = await import('../../studio/forecast.ts');
         const forecast = await forecastTraining(workspace, whole, session.task());
@@ -163,7 +184,7 @@ export function addRunFlags(command: Command): Command {
     .option('--rank <n>', 'last, miet: rank of each attention module (default: 8, miet 16)')
     .option('--depth <n>', 'last, miet: modules in a chain (default: 1, miet 4)')
     .option('--group <n>', 'last: blocks of the ViT to a rung (default: 1)')
-    .option('--upto <n>', 'miet: last block of the sum (default: two thirds of the blocks)')
+    .option('--upto <n>', 'miet: last block of the sum, or auto: the best on val (default: two thirds of the blocks)')
     .addOption(
       choice('--pool <pool>', 'what the head sees (default: cls where there is one, miet mean)', ['cls', 'mean']),
     )
