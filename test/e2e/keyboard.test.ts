@@ -9,6 +9,8 @@ import { Stage } from '../integration/stage.ts';
 import { hasChromium, openBrowser, startServer, type Server } from './open-studio.ts';
 
 const LONG = 120_000;
+/** The first start builds the studio. */
+const BUILT = 300_000;
 const MOST_TABS = 60;
 
 if (!hasChromium) console.warn('SKIPPED: the window by keyboard (no Chromium; set CHROMIUM to one).');
@@ -29,7 +31,7 @@ describe.skipIf(!hasChromium)('the window, by keyboard alone', () => {
     page.setDefaultTimeout(45_000);
     await page.goto(server.url);
     await page.getByRole('heading', { name: 'Start' }).waitFor();
-  }, LONG);
+  }, BUILT);
   afterAll(async () => {
     await browser.close();
     await server.stop();

@@ -10,6 +10,8 @@ import { PreparedStudio } from './prepared-studio.ts';
 
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 const LONG = 120_000;
+/** The first start builds the studio. */
+const BUILT = 300_000;
 
 if (!hasChromium) console.warn('SKIPPED: the pages in a browser (no Chromium; set CHROMIUM to one).');
 
@@ -20,7 +22,7 @@ describe.skipIf(!hasChromium)('the pages', () => {
   beforeAll(async () => {
     studio = await PreparedStudio.open();
     browser = await openBrowser('--use-fake-device-for-media-stream');
-  }, LONG);
+  }, BUILT);
   afterAll(async () => {
     await browser.close();
     await studio.close();
