@@ -64,6 +64,11 @@ export async function fetchFeatures(
       );
       before += bytesOf(gap);
     }
+    const { images, up, down, seconds } = vit.transferred;
+    if (images > 0)
+      onRemark?.(
+        `Fetched the features of ${images} images: ${megabytes(up)} MB up, ${megabytes(down)} MB down; ${seconds.server.toFixed(1)} s in the server, ${seconds.network.toFixed(1)} s on the way, requests that overlap counted each.`,
+      );
     return vit.transferred;
   } finally {
     await vit.close();
