@@ -230,11 +230,12 @@ export class Scheduler {
     if (val) this.keep({ event: 'epoch', trial: number, epoch, loss, top1: val.top1, valLoss: val.loss });
   }
 
-  /** The trials that one is held against. */
-  private *rivals(own: Trial): Iterable<Trial> {
+  /** The trials that one is held against; put together only where a pruner goes through them. */
+  private rivals(own: Trial): Iterable<Trial> {
     const { state, lag } = this.plan;
-    for (const trial of state.trials)
-      if (trial !== own && (lag === null || trial.number <= own.number - lag)) yield trial;
+    const last = lag === null ? Infinity : own.number - lag;
+    const rivals = () => state.known().filter((trial) => trial !== own && trial.number <= last);
+    return { [Symbol.iterator]: () => rivals()[Symbol.iterator]() };
   }
 
   private async endShort(trial: Trial, reason: string): Promise<void> {

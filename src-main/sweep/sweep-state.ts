@@ -25,6 +25,8 @@ export class SweepState {
   /** Set once all is done, and as long as no trial is added. */
   closed: Extract<SweepEvent, { event: 'closed' }> | undefined;
 
+  private count = 0;
+
   constructor(space: Space) {
     this.taken = new TakenPoints(space);
   }
@@ -64,7 +66,7 @@ export class SweepState {
   /** Trials that have ended, the best first: whole ones before pruned ones, failed ones last. */
   ranked(): Trial[] {
     const order = { done: 0, running: 1, pruned: 2, failed: 3 } as const;
-    return this.known().sort((a, b) => order[a.state] - order[b.state] || byValue(a, b));
+    return [...this.known()].sort((a, b) => order[a.state] - order[b.state] || byValue(a, b));
   }
 
   /** The best of the whole ones. */
@@ -74,16 +76,17 @@ export class SweepState {
     return best;
   }
 
-  /** By number; numbers whose line was lost are left out. */
-  known(): Trial[] {
-    // Skips holes.
-    return this.trials.flat();
+  /** By number; numbers whose line was lost are left out. Not to be changed. */
+  known(): readonly Trial[] {
+    // Without holes, as nearly always, there is nothing to skip, and nothing is copied.
+    return this.trials.length === this.count ? this.trials : this.trials.flat();
   }
 
   private add(number: number, point: Point): void {
     this.closed = undefined;
     this.retraining = undefined;
     this.taken.add(point);
+    this.count++;
     this.trials[number] = {
       number,
       point,
