@@ -71,8 +71,8 @@ export class TapWriter {
     const scaled = this.add('Div', [sum, names.scale], `${OWN}${names.map}_scaled`);
     const rounded = this.storage === 'int8' ? this.roundToSteps(scaled, names) : scaled;
     this.add('Cast', [rounded], names.map, { to: DataType.FLOAT16 });
-    this.addRowSums(names);
     this.outputs.push(valueInfo(names.map, DataType.FLOAT16, [this.batch, tokens, width]));
+    this.addRowSums(names);
   }
 
   /** Puts out the sums over the width of a map as stored, which is `names.map` times `names.scale`, and of its squares. */
