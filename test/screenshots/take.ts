@@ -68,6 +68,10 @@ async function shoot(browser: Browser, { url, port }: Server, colorScheme: 'ligh
       return innerHeight - main.clientHeight + main.scrollHeight;
     });
     await page.setViewportSize({ ...SIZE, height: Math.min(TALLEST, Math.max(SIZE.height, height)) });
+    // Pictures come one after the other.
+    await page.waitForFunction(() =>
+      [...document.images].every(({ complete, naturalWidth }) => complete && naturalWidth > 0),
+    );
     await page.waitForTimeout(400);
     await keep(await page.screenshot(), join(out, `${name}-${colorScheme}.png`));
     await page.setViewportSize(SIZE);
@@ -97,6 +101,7 @@ function shotsOf(run: string): Shot[] {
       prepare: (page) => page.getByText(/extracting, .* training/).waitFor(),
     },
     { name: 'runs', place: 'runs' },
+    { name: 'sweeps', place: 'sweeps' },
     {
       name: 'run',
       place: `runs/${run}`,
