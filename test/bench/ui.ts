@@ -234,7 +234,7 @@ async function heapOverEpochs(page: Page, log: (line: string) => void): Promise<
 
 async function scrollGrid(page: Page, server: Server): Promise<UiFigures['frameMs']> {
   await page.goto(`http://127.0.0.1:${server.port}/#/datasets/many`);
-  const grid = page.getByRole('region', { name: 'Images' });
+  const grid = page.getByRole('region', { name: 'Images', exact: true }).getByRole('listbox');
   await grid.getByRole('img').first().waitFor();
   const frames = await grid.evaluate(async (element) => {
     const times: number[] = [];
