@@ -68,10 +68,10 @@ async function shoot(browser: Browser, { url, port }: Server, colorScheme: 'ligh
       return innerHeight - main.clientHeight + main.scrollHeight;
     });
     await page.setViewportSize({ ...SIZE, height: Math.min(TALLEST, Math.max(SIZE.height, height)) });
-    // Pictures come one after the other.
-    await page.waitForFunction(() =>
-      [...document.images].every(({ complete, naturalWidth }) => complete && naturalWidth > 0),
-    );
+    // Pictures come one after the other; those far below may not come at all.
+    await page
+      .waitForFunction(() => [...document.images].every(({ complete }) => complete), undefined, { timeout: 5000 })
+      .catch(() => undefined);
     await page.waitForTimeout(400);
     await keep(await page.screenshot(), join(out, `${name}-${colorScheme}.png`));
     await page.setViewportSize(SIZE);
