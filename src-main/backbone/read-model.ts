@@ -29,13 +29,15 @@ export async function readOnnxFile(path: string): Promise<OnnxFile> {
 /** Failure `missing-file` where there is no file to be read. */
 export async function readModelFile(path: string): Promise<Uint8Array> {
   try {
+    const status = await stat(path);
     // Reading a device would not end.
-    if (!(await stat(path)).isFile()) throw Object.assign(new Error('not a file'), { code: 'EISDIR' });
+    if (!status.isFile() && !status.isDirectory()) throw Object.assign(new Error('a device'), { code: 'ENODEV' });
     return await readFile(path);
   } catch (error) {
     const why: Readonly<Record<string, string>> = {
       ENOENT: 'does not exist',
-      EISDIR: 'is no file',
+      EISDIR: 'is a folder',
+      ENODEV: 'is a pipe, socket or device',
       ERR_FS_FILE_TOO_LARGE: 'is larger than 2 GB, which no ONNX file may be',
     };
     throw new Failure(

@@ -44,8 +44,8 @@ export type RunConfig = z.infer<typeof configSchema>;
 const scoreSchema = z.object({ top1: z.number(), macro: z.number() });
 export type Score = z.infer<typeof scoreSchema>;
 
-/** One line of metrics.jsonl. */
-export const epochSchema = z.object({
+/** One line of metrics.jsonl. Strict: a checksum whose own name is damaged must not pass for none. */
+export const epochSchema = z.strictObject({
   epoch: z.int(),
   /** Training loss, mean over the epoch. */
   loss: z.number(),
