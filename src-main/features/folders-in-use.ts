@@ -3,11 +3,12 @@ import { dirname, join } from 'node:path';
 import { makeFolder } from '../base/make-folder.ts';
 import { isLeftOver, temporaryName } from '../workspace/atomic.ts';
 import { isHeld } from '../workspace/lock.ts';
+import { sweepTemporaries } from '../workspace/sweep.ts';
 import { LOCK_FILE } from './folder-locks.ts';
 
 /**
  * Does a task while feature folders are marked as being used by this process, so that nobody clears them meanwhile. The
- * marks of a process that was killed count for nothing, and are swept away with other leftovers.
+ * marks of a process that was killed count for nothing, and are swept away when the folder is used again.
  */
 export async function whileInUse<T>(folders: readonly string[], task: () => Promise<T>): Promise<T> {
   const marks = folders.map((folder) => temporaryName(join(folder, 'in-use')));
@@ -23,7 +24,9 @@ export async function whileInUse<T>(folders: readonly string[], task: () => Prom
 }
 
 async function makeMark(path: string): Promise<void> {
-  await makeFolder(dirname(path));
+  const folder = dirname(path);
+  await makeFolder(folder);
+  await sweepTemporaries(folder);
   await writeFile(path, '');
 }
 

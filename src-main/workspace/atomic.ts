@@ -126,7 +126,7 @@ export async function readJsonLines(path: string): Promise<unknown[]> {
     const value = parseJson(line);
     if (value !== undefined) values.push(value);
     else if (index < lines.length - 1)
-      throw new Failure('damaged-file', `Line ${index + 1} of "${path}" is damaged: it is not JSON.`);
+      throw new Failure('damaged-file', `Line ${index + 1} of "${path}" is damaged: put the file back from a copy.`);
   });
   return values;
 }

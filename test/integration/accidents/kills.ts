@@ -139,9 +139,9 @@ async function compare(scene: Scene, workspace: string, phase: Phase, reference:
 
 async function runTrace(scene: Scene, workspace: string): Promise<Record<string, string>> {
   const trace = await traceOf(join(scene.path(workspace), 'runs', scene.runs(workspace)[0]!));
-  // Its metadata has the run's id.
-  delete trace['checkpoint.safetensors'];
-  return trace;
+  // The checkpoint's metadata has the run's id; the log has times, and what was exported is another phase's.
+  const apart = ['checkpoint.safetensors', 'log.jsonl', 'exports.json'];
+  return Object.fromEntries(Object.entries(trace).filter(([file]) => !apart.includes(file)));
 }
 
 /** What the kill has left, in words. Whatever bears its final name must be whole. */
