@@ -8,6 +8,7 @@ import { expect } from 'vitest';
 import { writePlainVit } from '../../src-main/backbone/plain-vit.ts';
 import { writeOrientationSet } from '../../src-main/data/sample/orientation.ts';
 import { epochSchema, resultSchema, type RunResult } from '../../src-main/training/run-folder.ts';
+import { parseSealed } from '../../src-main/workspace/record.ts';
 import { runCli } from './cli/run-cli.ts';
 
 export const VAL = 48;
@@ -75,5 +76,5 @@ export async function hashOf(path: string): Promise<string> {
 /** What of metrics.jsonl has to repeat. */
 export async function epochsOf(path: string) {
   const lines = (await readFile(path, 'utf8')).trimEnd().split('\n');
-  return lines.map((line) => epochSchema.parse(JSON.parse(line))).map(({ epoch, loss, val }) => ({ epoch, loss, val }));
+  return lines.map((line) => epochSchema.parse(parseSealed(line))).map(({ epoch, loss, val }) => ({ epoch, loss, val }));
 }
