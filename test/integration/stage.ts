@@ -76,5 +76,7 @@ export async function hashOf(path: string): Promise<string> {
 /** What of metrics.jsonl has to repeat. */
 export async function epochsOf(path: string) {
   const lines = (await readFile(path, 'utf8')).trimEnd().split('\n');
-  return lines.map((line) => epochSchema.parse(parseSealed(line))).map(({ epoch, loss, val }) => ({ epoch, loss, val }));
+  return lines
+    .map((line) => epochSchema.parse(parseSealed(line)))
+    .map(({ epoch, loss, val }) => ({ epoch, loss, val }));
 }
