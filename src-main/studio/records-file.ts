@@ -1,8 +1,8 @@
 /** Tables that a user takes away: a record a line, as CSV or as a JSON list. */
-import { stat } from 'node:fs/promises';
-import { dirname, extname, resolve } from 'node:path';
+import { extname } from 'node:path';
 import { Failure } from '../base/failure.ts';
 import { writeFileAtomic } from '../workspace/atomic.ts';
+import { checkOutputFile } from './output-file.ts';
 
 /** Null where a record has nothing to say in a column. */
 export type Cell = string | number | boolean | null;
@@ -18,13 +18,7 @@ const PART = 10_000;
 export async function checkRecordsPath(path: string): Promise<string> {
   if (!/^\.(csv|json)$/i.test(extname(path)))
     throw new Failure('usage', `"${path}" has to end in .csv or .json, which says how it is written.`);
-  const whole = resolve(path);
-  if ((await stat(whole).catch(() => undefined))?.isDirectory())
-    throw new Failure('bad-out', `"${whole}" is a folder: give the name of a file in it.`);
-  const folder = await stat(dirname(whole)).catch(() => undefined);
-  if (folder && !folder.isDirectory())
-    throw new Failure('bad-out', `"${dirname(whole)}" is a file and can hold no other: choose another place.`);
-  return whole;
+  return checkOutputFile(path);
 }
 
 /**

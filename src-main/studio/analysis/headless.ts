@@ -1,6 +1,5 @@
 /** Analyses for whoever has no window: in names instead of places, and as files. */
-import { stat } from 'node:fs/promises';
-import { dirname, extname, resolve } from 'node:path';
+import { extname, resolve } from 'node:path';
 import type { TaskOptions } from '../../base/progress.ts';
 import { Failure } from '../../base/failure.ts';
 import type { SplitName } from '../../data/dataset.ts';
@@ -10,6 +9,7 @@ import { openRun } from '../../training/open-run.ts';
 import { writeFileAtomic } from '../../workspace/atomic.ts';
 import type { Workspace } from '../../workspace/workspace.ts';
 import { evaluate } from '../evaluate.ts';
+import { checkOutputFile } from '../output-file.ts';
 import { usualThreads } from '../preferences.ts';
 import { attentionSheet } from './attention-sheet.ts';
 import { AttentionViewer, type Attention } from './attention.ts';
@@ -103,11 +103,5 @@ export async function attentionOfFile(
 async function checkPngPath(path: string): Promise<string> {
   if (extname(path).toLowerCase() !== '.png')
     throw new Failure('usage', `"${path}" has to end in .png: that is what is written.`);
-  const whole = resolve(path);
-  if ((await stat(whole).catch(() => undefined))?.isDirectory())
-    throw new Failure('bad-out', `"${whole}" is a folder: give the name of a file in it.`);
-  const folder = await stat(dirname(whole)).catch(() => undefined);
-  if (folder && !folder.isDirectory())
-    throw new Failure('bad-out', `"${dirname(whole)}" is a file and can hold no other: choose another place.`);
-  return whole;
+  return checkOutputFile(path);
 }
