@@ -1,7 +1,7 @@
 /** Search spaces as users write them: JSON with a setting a line, or the words of `--grid`. */
 import { z } from 'zod';
 import { Failure } from '../base/failure.ts';
-import { settingsSchema, type Method, type SettingsChoice } from '../training/settings.ts';
+import { METHODS_OF_SETTING, settingsSchema, type Method, type SettingsChoice } from '../training/settings.ts';
 import { MOST_DIMENSIONS } from './halton.ts';
 import type { Dimension, Point, Range, Space, Value } from './space.ts';
 
@@ -28,16 +28,6 @@ export type Swept = (typeof SWEPT)[number];
 
 const WHOLE: ReadonlySet<Swept> = new Set(['rank', 'depth', 'group', 'upto', 'batch', 'epochs', 'seed']);
 const WORDS: ReadonlySet<Swept> = new Set(['method', 'pool', 'warmStart', 'classWeights']);
-
-/** Settings that only some methods have. */
-const OF_METHODS: Readonly<Partial<Record<Swept, readonly Method[]>>> = {
-  rank: ['last', 'miet'],
-  depth: ['last', 'miet'],
-  group: ['last'],
-  upto: ['miet'],
-  warmStart: ['last'],
-  dropPath: ['last', 'miet'],
-};
 
 /** How flags of `train` name settings, where they do it differently. */
 const FLAG_NAMES: Readonly<Record<string, Swept>> = { lr: 'learningRate', headLr: 'headLearningRate' };
@@ -114,7 +104,7 @@ export function readGrid(words: readonly string[]): SpaceFile {
 export function choiceOf({ fixed }: SweepSpace, point: Point): SettingsChoice {
   const method = (fixed.method ?? point.method) as Method;
   // What is fixed for all trials has no meaning in those of other methods.
-  const having = Object.entries(fixed).filter(([name]) => OF_METHODS[name as Swept]?.includes(method) ?? true);
+  const having = Object.entries(fixed).filter(([name]) => METHODS_OF_SETTING[name]?.includes(method) ?? true);
   return { ...Object.fromEntries(having), ...point, method };
 }
 
@@ -164,7 +154,7 @@ function conditioned(dimension: Dimension, possible: readonly Value[]): Dimensio
 
 /** Of the methods that are possible, those that have a setting. @throws Failure `usage` where none has */
 function methodsHaving(name: Swept, possible: readonly Value[]): readonly Value[] {
-  const methods = OF_METHODS[name];
+  const methods = METHODS_OF_SETTING[name];
   if (!methods) return possible;
   const having = possible.filter((method) => methods.some((each) => each === method));
   if (having.length === 0)

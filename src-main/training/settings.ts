@@ -53,7 +53,8 @@ export interface BackboneFacts {
   prefix: number;
 }
 
-const WHERE_IT_APPLIES: Readonly<Record<string, readonly Method[]>> = {
+/** Settings that only some methods have. */
+export const METHODS_OF_SETTING: Readonly<Partial<Record<string, readonly Method[]>>> = {
   rank: ['last', 'miet'],
   depth: ['last', 'miet'],
   group: ['last'],
@@ -71,7 +72,7 @@ const FLAGS: Readonly<Record<string, string>> = { warmStart: '--warm-start', dro
  */
 export function completeSettings(choice: SettingsChoice, backbone: BackboneFacts): Settings {
   const { method } = choice;
-  for (const [setting, methods] of Object.entries(WHERE_IT_APPLIES)) {
+  for (const [setting, methods = []] of Object.entries(METHODS_OF_SETTING)) {
     const value = choice[setting as keyof SettingsChoice];
     const given = value !== undefined && value !== null && value !== 'none' && value !== 0;
     if (given && !methods.includes(method))
