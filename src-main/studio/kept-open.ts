@@ -15,8 +15,21 @@ export class KeptOpen<T extends Closable> {
 
   constructor(private readonly idleMs = IDLE_MS) {}
 
-  /** Does something with what `open` gives, or has given for the same key before. Uses wait for each other. */
-  use<Result>(key: string, open: () => Promise<T>, task: (opened: T) => Promise<Result>): Promise<Result> {
+  /** Whether anything is open at the moment. */
+  get warm(): boolean {
+    return this.kept !== undefined;
+  }
+
+  /**
+   * Does something with what `open` gives, or has given for the same key before. Uses wait for each other.
+   * @param survives whether what is open can be used again after the task has failed so
+   */
+  use<Result>(
+    key: string,
+    open: () => Promise<T>,
+    task: (opened: T) => Promise<Result>,
+    survives: (error: unknown) => boolean = () => true,
+  ): Promise<Result> {
     return this.oneAtATime(async () => {
       clearTimeout(this.idle);
       try {
@@ -25,6 +38,9 @@ export class KeptOpen<T extends Closable> {
           this.kept = { key, opened: await open() };
         }
         return await task(this.kept.opened);
+      } catch (error) {
+        if (!survives(error)) await this.release();
+        throw error;
       } finally {
         this.idle = setTimeout(() => void this.close(), this.idleMs);
         this.idle.unref();
