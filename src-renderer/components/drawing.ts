@@ -1,0 +1,22 @@
+export interface Drawing {
+  /** In CSS pixels, whatever the screen's density. */
+  context: CanvasRenderingContext2D;
+  /** What a variable of the theme is at the moment. */
+  colour: (variable: string) => string;
+}
+
+/** Clears a canvas and sizes it, in CSS pixels, to be drawn on in the theme's colours and font. */
+export function startDrawing(
+  canvas: HTMLCanvasElement | undefined,
+  width: number,
+  height: number,
+): Drawing | undefined {
+  const context = canvas?.getContext('2d');
+  if (!canvas || !context) return undefined;
+  const style = getComputedStyle(document.documentElement);
+  canvas.width = width * devicePixelRatio;
+  canvas.height = height * devicePixelRatio;
+  context.scale(devicePixelRatio, devicePixelRatio);
+  context.font = `11px ${style.getPropertyValue('--font')}`;
+  return { context, colour: (variable) => style.getPropertyValue(variable).trim() };
+}
