@@ -1,16 +1,13 @@
 /// <reference lib="dom" />
 /** Datasets in a real browser on the real server: dropped, looked through, mended and edited, by mouse and by keyboard. */
-import { createRequire } from 'node:module';
-import { readFileSync } from 'node:fs';
 import { cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Browser, Page } from 'playwright';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { paint } from '../integration/paint.ts';
+import { violationsOf } from './axe.ts';
 import { hasChromium, openBrowser, startServer, type Server } from './open-studio.ts';
-
-const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
 if (!hasChromium) console.warn('SKIPPED: datasets in a browser (no Chromium; set CHROMIUM to one).');
 
@@ -242,16 +239,7 @@ describe.skipIf(!hasChromium)('datasets in the window', () => {
           for (const summary of await other.locator('summary').all()) await summary.click();
         }
         await other.waitForTimeout(300);
-        await other.evaluate(axe);
-        const violations = await other.evaluate(async () => {
-          const { axe: run } = window as unknown as {
-            axe: { run(): Promise<{ violations: { id: string; nodes: { html: string }[] }[] }> };
-          };
-          return (await run.run()).violations.map(
-            ({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(' ')}`,
-          );
-        });
-        expect(violations, `${place}, ${scheme}`).toEqual([]);
+        expect(await violationsOf(other), `${place}, ${scheme}`).toEqual([]);
         const overflow = await other.evaluate(() => document.documentElement.scrollWidth - innerWidth);
         expect(overflow, `${place} at ${width} pixels`).toBeLessThanOrEqual(0);
       }

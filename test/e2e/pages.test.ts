@@ -1,14 +1,12 @@
 /// <reference lib="dom" />
 /** Every page in both themes and all sizes, pictures and the webcam tried, and two windows on one workspace. */
-import { createRequire } from 'node:module';
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Browser, BrowserContext, Page } from 'playwright';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { violationsOf } from './axe.ts';
 import { hasChromium, openBrowser } from './open-studio.ts';
 import { PreparedStudio } from './prepared-studio.ts';
 
-const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 const LONG = 120_000;
 /** The first start builds the studio. */
 const BUILT = 300_000;
@@ -42,18 +40,6 @@ describe.skipIf(!hasChromium)('the pages', () => {
     const addresses = await links.evaluateAll((all) => all.map((link) => link.getAttribute('href')!));
     const { run } = studio;
     return [...addresses.map((address) => address.replace('#/', '')), 'datasets/hearts', `runs/${run}`, `try/${run}`];
-  }
-
-  /** As the browser's own tools would: the page's policy lets no script of others in. */
-  async function violationsOf(page: Page): Promise<string[]> {
-    await page.evaluate(axe);
-    return page.evaluate(async () => {
-      const { axe: tool } = window as unknown as {
-        axe: { run(): Promise<{ violations: { id: string; nodes: { html: string }[] }[] }> };
-      };
-      const { violations } = await tool.run();
-      return violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(' ')}`);
-    });
   }
 
   it.each([

@@ -1,14 +1,12 @@
 /// <reference lib="dom" />
 /** What a user does with runs once they are trained: looks into them, compares them, takes them away and back, exports. */
-import { createRequire } from 'node:module';
-import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import type { Browser, Page } from 'playwright';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Stage } from '../integration/stage.ts';
+import { violationsOf } from './axe.ts';
 import { hasChromium, openBrowser, startServer, type Server } from './open-studio.ts';
 
-const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 const LONG = 120_000;
 /** What is waited for comes at once on an idle machine, and some time later on a busy one. */
 const patient = { timeout: 45_000 };
@@ -50,16 +48,7 @@ describe.skipIf(!hasChromium)('runs in the studio window', () => {
     for (const colorScheme of ['light', 'dark'] as const) {
       await page.emulateMedia({ colorScheme });
       await page.waitForFunction((theme) => document.documentElement.dataset.theme === theme, colorScheme);
-      await page.evaluate(axe);
-      found.push(
-        ...(await page.evaluate(async () => {
-          const { axe: run } = window as unknown as {
-            axe: { run(): Promise<{ violations: { id: string; nodes: { html: string }[] }[] }> };
-          };
-          const { violations } = await run.run();
-          return violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(' ')}`);
-        })),
-      );
+      found.push(...(await violationsOf(page)));
     }
     return found;
   }

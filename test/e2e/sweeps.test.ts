@@ -1,16 +1,14 @@
 /// <reference lib="dom" />
 /** Sweeps in a real browser on the real server: made by mouse, watched, a trial stopped, the winner promoted. */
-import { createRequire } from 'node:module';
-import { readFileSync } from 'node:fs';
 import type { Browser, Page } from 'playwright';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Workspace } from '../../src-main/studio/contract.ts';
 import { addBackbone } from '../../src-main/studio/backbones.ts';
 import { addDataset } from '../../src-main/studio/datasets.ts';
 import { Scene } from '../integration/accidents/scene.ts';
+import { violationsOf } from './axe.ts';
 import { hasChromium, openBrowser, startServer, type Server } from './open-studio.ts';
 
-const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 const LONG = 120_000;
 
 if (!hasChromium) console.warn('SKIPPED: sweeps in a browser (no Chromium; set CHROMIUM to one).');
@@ -126,16 +124,7 @@ describe.skipIf(!hasChromium)('sweeps in the window', () => {
           await other.goto(`${new URL(server.url).origin}/#/${place}`);
           await other.getByRole('heading', { level: 1 }).waitFor();
           await other.waitForTimeout(400);
-          await other.evaluate(axe);
-          const violations = await other.evaluate(async () => {
-            const { axe: run } = window as unknown as {
-              axe: { run(): Promise<{ violations: { id: string; nodes: { html: string }[] }[] }> };
-            };
-            return (await run.run()).violations.map(
-              ({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(' ')}`,
-            );
-          });
-          expect(violations, `${place}, ${scheme}`).toEqual([]);
+          expect(await violationsOf(other), `${place}, ${scheme}`).toEqual([]);
           const overflow = await other.evaluate(() => document.documentElement.scrollWidth - innerWidth);
           expect(overflow, `${place} at ${viewport.width} pixels`).toBeLessThanOrEqual(0);
           const folder = process.env.SIDETUNE_SCREENSHOTS;
