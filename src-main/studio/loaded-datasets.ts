@@ -1,5 +1,5 @@
-import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { fileStamp } from '../base/file-stamp.ts';
 import type { Dataset } from '../data/dataset.ts';
 import { loadDataset } from '../data/dataset-store.ts';
 import { editLogOf } from '../data/edits/edit-log.ts';
@@ -13,9 +13,8 @@ export class LoadedDatasets {
 
   /** The dataset as it is on disk now. @throws Failure as `loadDataset` */
   async get(name: string): Promise<Dataset> {
-    // An entry is replaced as a whole, by renaming: this file then is another. A log of edits grows.
-    const entry = await stampOf(join(this.workspace.dataset(name), 'dataset.json'));
-    const stamp = `${entry} ${await stampOf(editLogOf(this.workspace, name))}`;
+    const entry = await fileStamp(join(this.workspace.dataset(name), 'dataset.json'));
+    const stamp = `${entry} ${await fileStamp(editLogOf(this.workspace, name))}`;
     const kept = this.kept.get(name);
     if (kept?.stamp === stamp && entry !== '') return kept.dataset;
     const dataset = loadDataset(this.workspace, name);
@@ -23,11 +22,4 @@ export class LoadedDatasets {
     dataset.catch(() => this.kept.delete(name));
     return dataset;
   }
-}
-
-function stampOf(path: string): Promise<string> {
-  return stat(path).then(
-    ({ ino, mtimeMs, size }) => `${ino} ${mtimeMs} ${size}`,
-    () => '',
-  );
 }

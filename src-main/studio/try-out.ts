@@ -1,6 +1,6 @@
 /** Single pictures classified by a run that is kept ready between them: for trying it out, a camera's frames too. */
-import { stat } from 'node:fs/promises';
 import { Failure } from '../base/failure.ts';
+import { fileStamp } from '../base/file-stamp.ts';
 import { LateDecoder } from '../data/decode/late-decoder.ts';
 import { normalizePixels } from '../features/pixels.ts';
 import { openRun } from '../training/open-run.ts';
@@ -57,7 +57,7 @@ export class TryOut {
    */
   async classify(run: string, picture: ShownPicture): Promise<TriedPicture> {
     // A run that has found better parameters since is another key.
-    const stamp = await stampOf(runFile(this.workspace, run, 'best'));
+    const stamp = await fileStamp(runFile(this.workspace, run, 'best'));
     return this.kept.use(
       `${run} ${stamp}`,
       () => this.open(run),
@@ -99,12 +99,4 @@ export class TryOut {
     };
     return { classes: opened.config.classes, preprocessing: opened.backbone.preprocessing, classifier, decoder, close };
   }
-}
-
-/** The file is replaced as a whole, by renaming: another one then has its name. */
-function stampOf(path: string): Promise<string> {
-  return stat(path).then(
-    ({ ino, mtimeMs }) => `${ino} ${mtimeMs}`,
-    () => '',
-  );
 }

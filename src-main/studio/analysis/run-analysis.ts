@@ -1,5 +1,5 @@
 /** What can be asked about a run after its evaluation: the figures, the pictures behind them, and what it looks at. */
-import { stat } from 'node:fs/promises';
+import { fileStamp } from '../../base/file-stamp.ts';
 import { Failure } from '../../base/failure.ts';
 import {
   labelledHash,
@@ -106,9 +106,9 @@ export class RunAnalysis {
     const image = dataset.images[index];
     if (!image) throw new Failure('no-image', `Dataset ${dataset.name} has no image ${index}.`);
     // Better parameters are another file: it is replaced as a whole.
-    const { ino, mtimeMs } = await stat(runFile(this.workspace, run, 'best')).catch(() => ({ ino: 0, mtimeMs: 0 }));
+    const stamp = await fileStamp(runFile(this.workspace, run, 'best'));
     return this.looking.use(
-      `${run} ${ino} ${mtimeMs}`,
+      `${run} ${stamp}`,
       () => this.open(run),
       async ({ viewer, decoder }) => {
         const { attention, seen } = await viewer.look(decoder, locate(dataset, image));
