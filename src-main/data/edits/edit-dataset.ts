@@ -3,7 +3,7 @@ import { Failure } from '../../base/failure.ts';
 import { withLock } from '../../workspace/lock.ts';
 import type { Workspace } from '../../workspace/workspace.ts';
 import { classOf, type Dataset } from '../dataset.ts';
-import { entriesLock, loadDataset, loadImported } from '../dataset-store.ts';
+import { entriesLock, loadImported } from '../dataset-store.ts';
 import { applyEdits, nameImages, type EditEffect } from './apply-edits.ts';
 import { editSchema, type Edit, type EditWish } from './edit.ts';
 import { appendToEditLog, historyOf, readEditLog, type DatedEdit } from './edit-log.ts';
@@ -46,18 +46,18 @@ export function addEdit(workspace: Workspace, name: string, wish: EditWish): Pro
 export function stepEdits(workspace: Workspace, name: string, step: 'undo' | 'redo'): Promise<Edited> {
   return withLock(entriesLock(workspace), async () => {
     const imported = await loadImported(workspace, name);
-    const log = await readEditLog(workspace, name);
-    const { done, undone } = historyOf(log);
+    const { done, undone } = historyOf(await readEditLog(workspace, name));
     const moved = (step === 'undo' ? done : undone).at(-1);
     if (!moved) throw new Failure('edit', `There is no edit of ${name} to ${step}.`);
     await appendToEditLog(workspace, name, { at: new Date().toISOString(), step });
-    const before = step === 'undo' ? done : [...done, moved];
-    const { effects } = applyEdits(
-      imported,
-      before.map(({ edit }) => edit),
-      workspace.dataset(name),
-    );
-    return { dataset: await loadDataset(workspace, name), edit: moved.edit, effect: effects.at(-1)! };
+    const folder = workspace.dataset(name);
+    const without = (step === 'undo' ? done.slice(0, -1) : done).map(({ edit }) => edit);
+    const { dataset, effects } = applyEdits(imported, [...without, moved.edit], folder);
+    return {
+      dataset: step === 'redo' ? dataset : applyEdits(imported, without, folder).dataset,
+      edit: moved.edit,
+      effect: effects.at(-1)!,
+    };
   });
 }
 
