@@ -5,14 +5,11 @@ import { encodeModel } from '../engine/onnx/model.ts';
 import type { SentTensor } from '../engine/session-messages.ts';
 import { SessionThread, type ThreadSession } from '../engine/session-thread.ts';
 import { HEADROOM } from '../features/map-scales.ts';
-import type { Datatype } from '../oip/datatypes.ts';
 import { gatheredName, outputSpecs, PIXELS, scaleName, type OutputSpec } from '../oip/outputs.ts';
 import { depthModel, FORM, formModel } from './served-graph.ts';
 
 /** By output: [images, ...] in the storage of its datatype. */
 export type Gathered = Map<string, SentTensor['data']>;
-
-const STORAGE: Partial<Record<Datatype, SentTensor['storage']>> = { FP32: 'float32', FP16: 'float16', INT8: 'int8' };
 
 export class GatheringVit {
   private readonly depths = new Map<number, Promise<ThreadSession>>();
@@ -172,11 +169,6 @@ export class GatheringVit {
       this.fitting.set(k, 2 ** Math.max(0, Math.ceil(Math.log2(largest / HEADROOM))));
     }
   }
-}
-
-/** How an output lies in memory. */
-export function storageOf({ datatype }: OutputSpec): SentTensor['storage'] {
-  return STORAGE[datatype]!;
 }
 
 const TEST_PICTURES = 4;

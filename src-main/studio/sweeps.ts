@@ -198,9 +198,8 @@ const MEASURED = [
 ];
 
 function recordOf(trial: Trial, settings: readonly string[]): Record<string, Cell> {
-  const { number, state, value, loss, bestEpoch, epochs, parameters, headParameters, seconds, peakRssBytes, reason } = {
-    ...shown(trial),
-  };
+  const { number, state, value, loss, bestEpoch, epochs, parameters, headParameters, seconds, peakRssBytes, reason } =
+    shown(trial);
   return {
     trial: number,
     state,

@@ -6,9 +6,6 @@ export type ShownSweep = ReplyOf<'sweeps.show'>;
 export type Trial = ShownSweep['all'][number];
 export type SweepLine = Extract<StudioEvent, { type: 'sweep' }>['event'];
 
-/** What is drawn, told and sorted by: a setting, or something that came of the trial. */
-export type Measure = 'top1' | 'parameters' | 'seconds' | 'peakRssBytes';
-
 /** Takes a line in. @returns whether it says something of a trial */
 export function takeLine(trials: Map<number, Trial>, line: SweepLine): boolean {
   if (line.event === 'trial') {
