@@ -14,6 +14,8 @@ type Shortened<T> = T extends { images: unknown } ? Omit<T, 'images'> & { images
 /** A dataset after an edit. */
 export interface EditedDataset extends DatasetSummary {
   edit: EditSummary;
+  /** Of the edit in the dataset's log: what tells it from all others. */
+  line: number;
   /** Images that the edit has changed, or that undoing it has. */
   changed: number;
 }
@@ -58,9 +60,17 @@ export async function editDataset(workspace: Workspace, name: string, wish: Edit
   return describeEdited(await edits.addEdit(workspace, name, wish));
 }
 
-/** @throws Failure `no-dataset`; `edit` where there is nothing to undo or redo */
-export async function stepEdits(workspace: Workspace, name: string, step: 'undo' | 'redo'): Promise<EditedDataset> {
-  return describeEdited(await edits.stepEdits(workspace, name, step));
+/**
+ * @param meant line of the edit that is meant
+ * @throws Failure `no-dataset`; `edit` where there is nothing to undo or redo; `edited-since` where it is not what is meant
+ */
+export async function stepEdits(
+  workspace: Workspace,
+  name: string,
+  step: 'undo' | 'redo',
+  meant?: number,
+): Promise<EditedDataset> {
+  return describeEdited(await edits.stepEdits(workspace, name, step, meant));
 }
 
 export async function listEdits(workspace: Workspace, name: string): Promise<ListedEdit[]> {
@@ -97,8 +107,8 @@ export async function placesOf(workspace: Workspace, name: string, paths: readon
 const originOf = ({ source, copyOf = source }: Dataset): string => copyOf;
 
 /** As it is told after an edit. */
-export function describeEdited({ dataset, edit, effect }: edits.Edited): EditedDataset {
-  return { ...datasetSummary(dataset), edit: summaryOf(edit), changed: effect.images };
+export function describeEdited({ dataset, edit, line, effect }: edits.Edited): EditedDataset {
+  return { ...datasetSummary(dataset), edit: summaryOf(edit), line, changed: effect.images };
 }
 
 function summaryOf(edit: Edit): EditSummary {

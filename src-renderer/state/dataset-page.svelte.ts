@@ -81,22 +81,18 @@ export class DatasetPage {
     const stamp = this.view?.stamp;
     await attempt(async () => {
       const edited = await studio.call('datasets.edit', { name: this.name, edit, ...(stamp ? { stamp } : {}) });
-      const { length } = await studio.call('datasets.edits', { name: this.name });
-      toasts.say(this.words(edited), async () => {
-        const now = await studio.call('datasets.edits', { name: this.name });
-        if (now.length !== length || now.at(-1)?.state !== 'done') throw new Error(text.datasets.editedSince);
-        await this.step('undo');
-      });
+      toasts.say(this.words(edited), () => this.step('undo', edited.line));
     });
   }
 
-  async step(step: 'undo' | 'redo'): Promise<void> {
+  /** @param meant line of the edit that is meant; whichever comes when left out */
+  async step(step: 'undo' | 'redo', meant?: number): Promise<void> {
     await attempt(async () => {
       const call: CallName & ('datasets.undo' | 'datasets.redo') = `datasets.${step}`;
-      const { edit } = await studio.call(call, { name: this.name });
+      const { edit, line } = await studio.call(call, { name: this.name, line: meant });
       const what = text.datasets.edit(edit);
       if (step === 'redo') toasts.say(text.datasets.redone(what));
-      else toasts.say(text.datasets.undone(what), () => this.step('redo'));
+      else toasts.say(text.datasets.undone(what), () => this.step('redo', line));
     });
   }
 

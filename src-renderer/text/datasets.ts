@@ -109,7 +109,6 @@ export const datasets = {
   redoEdit: (what: string) => `Redo: ${what}`,
   nothingToUndo: 'Nothing to undo',
   nothingToRedo: 'Nothing to redo',
-  editedSince: 'Other edits were made since: take them back one by one with Undo at the top.',
   undone: (what: string) => `Taken back: ${what}`,
   redone: (what: string) => `Done again: ${what}`,
   history: 'Edits',

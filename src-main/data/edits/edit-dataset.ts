@@ -13,6 +13,8 @@ export interface Edited {
   /** The edit that was added, taken back or put in force again, and what it has done. */
   edit: Edit;
   effect: EditEffect;
+  /** Of the edit, in the log. */
+  line: number;
 }
 
 /** An edit of the log as it stands now. */
@@ -29,7 +31,8 @@ export interface ListedEdit extends DatedEdit {
 export function addEdit(workspace: Workspace, name: string, wish: EditWish): Promise<Edited> {
   return withLock(entriesLock(workspace), async () => {
     const imported = await loadImported(workspace, name);
-    const { done } = historyOf(await readEditLog(workspace, name));
+    const log = await readEditLog(workspace, name);
+    const { done } = historyOf(log);
     const before = done.map(({ edit }) => edit);
     const folder = workspace.dataset(name);
     const current = applyEdits(imported, before, folder).dataset;
@@ -38,16 +41,25 @@ export function addEdit(workspace: Workspace, name: string, wish: EditWish): Pro
     if (!dataset.images.some((image) => image.split === 'train' && !image.excluded))
       throw new Failure('edit', `This would leave ${name} without an image to train on.`);
     await appendToEditLog(workspace, name, { at: new Date().toISOString(), edit });
-    return { dataset, edit, effect: effects.at(-1)! };
+    return { dataset, edit, effect: effects.at(-1)!, line: log.length };
   });
 }
 
-/** Takes the last edit back, or puts the one that was taken back last in force again. @throws Failure `edit` where there is none */
-export function stepEdits(workspace: Workspace, name: string, step: 'undo' | 'redo'): Promise<Edited> {
+/**
+ * Takes the last edit back, or puts the one that was taken back last in force again.
+ * @param meant line of the edit that is meant; whichever comes when left out
+ * @throws Failure `edit` where there is none, `edited-since` where another one than `meant` would come
+ */
+export function stepEdits(workspace: Workspace, name: string, step: 'undo' | 'redo', meant?: number): Promise<Edited> {
   return withLock(entriesLock(workspace), async () => {
     const imported = await loadImported(workspace, name);
     const { done, undone } = historyOf(await readEditLog(workspace, name));
     const moved = (step === 'undo' ? done : undone).at(-1);
+    if (meant !== undefined && moved?.line !== meant)
+      throw new Failure(
+        'edited-since',
+        `${name} was edited since: what is to be taken back or done again now is found under its edits, one by one.`,
+      );
     if (!moved) throw new Failure('edit', `There is no edit of ${name} to ${step}.`);
     await appendToEditLog(workspace, name, { at: new Date().toISOString(), step });
     const folder = workspace.dataset(name);
@@ -56,6 +68,7 @@ export function stepEdits(workspace: Workspace, name: string, step: 'undo' | 're
     return {
       dataset: step === 'redo' ? dataset : applyEdits(imported, without, folder).dataset,
       edit: moved.edit,
+      line: moved.line,
       effect: effects.at(-1)!,
     };
   });

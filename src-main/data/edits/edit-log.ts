@@ -19,6 +19,8 @@ export type LogLine = z.infer<typeof lineSchema>;
 
 export interface DatedEdit {
   at: string;
+  /** Its number among the log's lines, from 0: what tells it from all other edits. */
+  line: number;
   edit: Edit;
 }
 
@@ -33,9 +35,9 @@ export interface EditHistory {
 export function historyOf(lines: readonly LogLine[]): EditHistory {
   const done: DatedEdit[] = [];
   let undone: DatedEdit[] = [];
-  for (const line of lines) {
+  for (const [number, line] of lines.entries()) {
     if ('edit' in line) {
-      done.push(line);
+      done.push({ ...line, line: number });
       undone = [];
       continue;
     }

@@ -65,6 +65,9 @@ const imageFilter = named.extend({
   excluded: z.boolean().optional(),
 });
 
+/** With the line of an edit only that one is taken back, or done again: another window may have edited since. */
+const stepOfEdits = named.extend({ line: z.int().min(0).optional() });
+
 /** What `train.start` takes: names in the workspace, and settings, those left out being the defaults. */
 export const trainStartSchema = z.object({
   dataset: z.string().min(1),
@@ -140,8 +143,8 @@ export const calls = {
   'datasets.addPicture': call(
     named.extend({ picture: z.string().min(1), class: z.string().min(1), bytes: pictureBytes }),
   ).gives<EditedDataset>(),
-  'datasets.undo': call(named).gives<EditedDataset>(),
-  'datasets.redo': call(named).gives<EditedDataset>(),
+  'datasets.undo': call(stepOfEdits).gives<EditedDataset>(),
+  'datasets.redo': call(stepOfEdits).gives<EditedDataset>(),
   'datasets.edits': call(named).gives<ListedEdit[]>(),
   'datasets.remove': call(named).gives<null>(),
 

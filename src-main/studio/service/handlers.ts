@@ -76,8 +76,8 @@ export function handlersOf(
     },
     'datasets.addPicture': async ({ name, picture, class: label, bytes }) =>
       edited(await addPicture(workspace, name, { picture, label, bytes })),
-    'datasets.undo': async ({ name }) => edited(await stepEdits(workspace, name, 'undo')),
-    'datasets.redo': async ({ name }) => edited(await stepEdits(workspace, name, 'redo')),
+    'datasets.undo': async ({ name, line }) => edited(await stepEdits(workspace, name, 'undo', line)),
+    'datasets.redo': async ({ name, line }) => edited(await stepEdits(workspace, name, 'redo', line)),
     'datasets.edits': ({ name }) => listEdits(workspace, name),
     'datasets.remove': async ({ name }) => {
       await datasets.removeDataset(workspace, name);

@@ -98,7 +98,7 @@ it('shows the problems of a dataset with what mends them, and takes it back', as
   await client.call('datasets.undo', pets);
   expect({ ...(await client.call('datasets.show', pets)), edits: [] }).toEqual(before);
   await expect(client.call('datasets.undo', pets)).rejects.toMatchObject({ code: 'edit' });
-  await client.call('datasets.redo', pets);
+  await client.call('datasets.redo', { ...pets, line: edited.line });
   for (const kind of ['conflict', 'duplicate'])
     await client.call('datasets.edit', { ...pets, edit: problem(kind).fixes[0]!.edit });
   expect((await client.call('datasets.edits', pets)).map(({ state, changed }) => [state, changed])).toEqual([
@@ -106,6 +106,10 @@ it('shows the problems of a dataset with what mends them, and takes it back', as
     ['done', 1],
     ['done', 2],
   ]);
+  // What an earlier edit's toast would take back is no longer the last one: nothing is.
+  const late = client.call('datasets.undo', { ...pets, line: edited.line });
+  await expect(late).rejects.toMatchObject({ code: 'edited-since' });
+  expect(await client.call('datasets.edits', pets)).toHaveLength(3);
   await paint(join(folder, 'train/cat/torn.png'), 99);
   const refreshed = await over(await client.call('datasets.refresh', pets));
   expect(refreshed.result).toMatchObject({ name: 'pets', excluded: 4, problems: [] });
