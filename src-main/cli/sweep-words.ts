@@ -76,7 +76,7 @@ function leaderboard({ all, config: { space } }: ShownSweep): string {
 
 function rowOf(trial: ShownTrial, names: readonly string[]): string[] {
   return [
-    String(trial.number),
+    trial.extension ? `${trial.number} (${trial.extension.of} + ${trial.extension.by})` : String(trial.number),
     ...names.map((name) => String(trial.point[name] ?? '-')),
     percent(trial.value),
     trial.bestEpoch === null ? '-' : `${trial.bestEpoch} of ${trial.epochs}`,

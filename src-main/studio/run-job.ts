@@ -53,6 +53,7 @@ export async function configOf(
     settings,
     noTest: request.noTest ?? false,
     ...(request.trainOn === undefined ? {} : { trainOn: request.trainOn }),
+    ...(request.restarts?.length ? { restarts: [...request.restarts] } : {}),
     engine: request.engine ?? 'compiled',
     device: request.device ?? 'cpu',
     threads,

@@ -172,12 +172,18 @@ async function perform(
   try {
     if (events.length === 0) keep({ event: 'sweep', config });
     options.onStart?.(config);
-    const { trials = config.trials } = await readControls(workspace, config.sweep);
-    if (!state.closed || state.known().length < trials) {
-      extract = await runTrials(workspace, config, run, { ...options, state, keep });
+    const asked = async () => controlsOf(config, await readControls(workspace, config.sweep));
+    let controls = await asked();
+    let isOpen = !state.closed || state.lacks(controls);
+    while (isOpen) {
+      extract += await runTrials(workspace, config, run, { ...options, state, keep });
       const closed = await finishWinner(workspace, config, run, state, keep, options);
       state.apply(closed);
       keep(closed);
+      // More may have been asked for while the winner was seen to.
+      const before = controls;
+      controls = await asked();
+      isOpen = !isDeepStrictEqual(before, controls) && state.lacks(controls);
     }
   } finally {
     const spent = { event: 'spent', extract, total: (performance.now() - started) / 1000 } as const;
@@ -223,7 +229,7 @@ async function runTrials(
     const stop = new AbortController();
     const watched = await ControlsFile.open(workspace, config);
     const progress = () =>
-      options.onProgress?.({ task: 'sweep', done: ended(state), total: watched.controls.trials, unit: 'trials' });
+      options.onProgress?.({ task: 'sweep', done: ended(state), total: wantedOf(watched.controls), unit: 'trials' });
     progress();
     const scheduler = new Scheduler({
       sampler: samplerOf(config.sampler, config.space, config.seed),
@@ -250,6 +256,10 @@ async function runTrials(
     }
   });
   return extract;
+}
+
+function wantedOf({ trials, extensions }: Controls): number {
+  return trials + extensions.length;
 }
 
 function ended(state: SweepState): number {
@@ -311,6 +321,6 @@ class ControlsFile {
   }
 }
 
-function controlsOf(config: SweepConfig, { trials, parallel, stopped: byHand }: AskedControls): Controls {
-  return { trials: trials ?? config.trials, parallel: parallel ?? config.parallel, stopped: byHand };
+function controlsOf(config: SweepConfig, { trials, parallel, stopped: byHand, extensions }: AskedControls): Controls {
+  return { trials: trials ?? config.trials, parallel: parallel ?? config.parallel, stopped: byHand, extensions };
 }

@@ -1,6 +1,6 @@
 import type { RunResult } from '../training/run-folder.ts';
 import type { SweepConfig } from '../sweep/sweep-config.ts';
-import type { TrialResult } from '../sweep/sweep-events.ts';
+import type { Extension, TrialResult } from '../sweep/sweep-events.ts';
 import type { SweepState } from '../sweep/sweep-state.ts';
 
 /** What `sweep` prints. Fractions 0 to 1, seconds, bytes. */
@@ -22,15 +22,18 @@ export type AnsweredTrial = Partial<TrialResult> & {
   state: 'done' | 'pruned' | 'failed' | 'running';
   reason?: string;
   settings: Record<string, unknown>;
+  /** Where it goes on with another. */
+  extension?: Extension;
 };
 
 export function answerOf({ sweep }: Pick<SweepConfig, 'sweep'>, state: SweepState): SweepAnswer {
-  const trials = state.known().map(({ number, point, state: how, reason, result }): AnsweredTrial => ({
+  const trials = state.known().map(({ number, point, extension, state: how, reason, result }): AnsweredTrial => ({
     ...result,
     trial: number,
     test: null,
     state: how,
     ...(reason === null ? {} : { reason }),
+    ...(extension ? { extension } : {}),
     settings: result?.settings ?? point,
   }));
   return {

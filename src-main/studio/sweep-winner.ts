@@ -10,7 +10,7 @@ import { choiceOf } from '../sweep/read-space.ts';
 import type { SweepConfig } from '../sweep/sweep-config.ts';
 import type { SweepEvent, TrialEnd } from '../sweep/sweep-events.ts';
 import { readPromotion, readSweepConfig, readTrialEnd, trialFolder, writePromotion } from '../sweep/sweep-folder.ts';
-import type { SweepState } from '../sweep/sweep-state.ts';
+import type { SweepState, Trial } from '../sweep/sweep-state.ts';
 import {
   claimRunId,
   readConfigIn,
@@ -22,7 +22,6 @@ import {
   writeResult,
   type RunResult,
 } from '../training/run-folder.ts';
-import type { SettingsChoice } from '../training/settings.ts';
 import type { Workspace } from '../workspace/workspace.ts';
 import { evaluate } from './evaluate.ts';
 import type { RunPlan } from './plan-run.ts';
@@ -46,8 +45,7 @@ export async function finishWinner(
   if (!winner) return { event: 'closed', best: null, retrained: null };
   const best = await promoteTrial(workspace, config.sweep, winner.number);
   if (config.retrain) {
-    const settings = choiceOf(config, winner.point);
-    const retrained = await retrain(workspace, config, settings, state, keep, options);
+    const retrained = await retrain(workspace, requestOf(config, state, winner), state, keep, options);
     return { event: 'closed', best, retrained };
   }
   if (config.noTest || imagesOf(dataset, 'test').length === 0) return { event: 'closed', best, retrained: null };
@@ -78,21 +76,23 @@ export async function retrainTrial(
       'no-trial',
       `Sweep ${config.sweep} has no ${trial === undefined ? 'trial that is done' : `trial ${trial}`} yet.`,
     );
-  const settings = choiceOf(config, chosen.point);
-  return train(workspace, retrainRequest(config, settings), options);
+  return train(workspace, requestOf(config, state, chosen), options);
 }
 
-function retrainRequest(config: SweepConfig, settings: SettingsChoice): TrainRequest {
+/** Of a run with a trial's settings that learns from train and val together. */
+function requestOf(config: SweepConfig, state: SweepState, { point, extension }: Trial): TrainRequest {
   const { dataset, backbone, noTest, stepForms, engine, device, threads } = config;
+  const choice = choiceOf(config, point);
+  const restarts = state.restartsOf({ extension });
+  const settings = extension ? { ...choice, epochs: restarts.at(-1)! + extension.by } : choice;
   const stepForm = stepForms[settings.method];
-  return { dataset, backbone, noTest, engine, device, threads, stepForm, trainOn: 'train+val', settings };
+  return { dataset, backbone, noTest, engine, device, threads, stepForm, trainOn: 'train+val', settings, restarts };
 }
 
 /** Trains the winner's settings on train and val, or goes on with that. */
 async function retrain(
   workspace: Workspace,
-  config: SweepConfig,
-  settings: SettingsChoice,
+  request: TrainRequest,
   state: SweepState,
   keep: (event: SweepEvent) => void,
   options: TaskOptions,
@@ -106,7 +106,7 @@ async function retrain(
     state.apply(event);
     keep(event);
   };
-  return train(workspace, { ...retrainRequest(config, settings), resume }, { ...options, onStart });
+  return train(workspace, { ...request, resume }, { ...options, onStart });
 }
 
 /** The run with its score on test, read and kept unless it is there already. */

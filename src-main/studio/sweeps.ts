@@ -5,6 +5,7 @@ import { readJournal } from '../sweep/journal.ts';
 import { findSweep, listSweepConfigs } from '../sweep/find-sweep.ts';
 import { overSeeds, type Repeats } from '../sweep/seeds.ts';
 import type { SweepConfig } from '../sweep/sweep-config.ts';
+import type { Extension } from '../sweep/sweep-events.ts';
 import { readControls, readSweepConfig, sweepFile, writeControls } from '../sweep/sweep-folder.ts';
 import { SweepState, type Trial } from '../sweep/sweep-state.ts';
 import type { RunResult } from '../training/run-folder.ts';
@@ -42,7 +43,7 @@ export interface ShownSweep extends ListedSweep {
 /** A trial with its curve. */
 export interface ShownTrial extends Pick<
   Trial,
-  'number' | 'point' | 'state' | 'value' | 'loss' | 'epochs' | 'bestEpoch' | 'reason' | 'values'
+  'number' | 'point' | 'extension' | 'state' | 'value' | 'loss' | 'epochs' | 'bestEpoch' | 'reason' | 'values'
 > {
   /** Without the head. */
   parameters: number | null;
@@ -85,28 +86,36 @@ export async function stateOf(workspace: Workspace, { sweep, space }: SweepConfi
 
 async function describe(workspace: Workspace, config: SweepConfig, state: SweepState): Promise<ListedSweep> {
   const { sweep, created, dataset, backbone, sampler, pruner } = config;
-  const { trials: wanted = config.trials } = await readControls(workspace, sweep);
+  const { trials: wanted = config.trials, extensions } = await readControls(workspace, sweep);
   const trials = state.known();
   const count = (how: Trial['state']) => trials.filter((trial) => trial.state === how).length;
   const running = await isHeld(sweepFile(workspace, sweep, 'lock'));
   const best = state.best();
+  const isOver = state.closed && extensions.every((each) => state.hasExtension(each));
   return {
     sweep,
     created,
     dataset,
     backbone,
-    standing: running ? 'running' : state.closed ? 'done' : 'unfinished',
+    standing: running ? 'running' : isOver ? 'done' : 'unfinished',
     sampler,
     pruner,
-    trials: { wanted, done: count('done'), pruned: count('pruned'), failed: count('failed') },
+    trials: {
+      wanted: wanted + extensions.length,
+      done: count('done'),
+      pruned: count('pruned'),
+      failed: count('failed'),
+    },
     best: best ? { trial: best.number, top1: best.value ?? 0 } : null,
   };
 }
 
-function shown({ number, point, state, value, loss, epochs, bestEpoch, reason, values, result }: Trial): ShownTrial {
+function shown(trial: Trial): ShownTrial {
+  const { number, point, extension, state, value, loss, epochs, bestEpoch, reason, values, result } = trial;
   return {
     number,
     point,
+    extension,
     state,
     value,
     loss,
@@ -126,6 +135,8 @@ export interface AskOfSweep {
   parallel?: number;
   /** A trial to end. */
   stopTrial?: number;
+  /** Whole trials to go on with, by number or so many of the best, for so many epochs more. */
+  extend?: { trials: readonly number[] | { best: number }; epochs: number };
   /** Stops the sweep, to be resumed later. */
   stop?: boolean;
 }
@@ -133,12 +144,45 @@ export interface AskOfSweep {
 /** Asks something of a sweep, whichever process runs it; it takes effect in a moment, or once it goes on. */
 export async function askOfSweep(workspace: Workspace, named: string, asked: AskOfSweep): Promise<void> {
   const sweep = await findSweep(workspace, named);
-  const { stopTrial, ...rest } = asked;
+  const { stopTrial, extend, ...rest } = asked;
   const before = await readControls(workspace, sweep);
   if (rest.stop && !(await isHeld(sweepFile(workspace, sweep, 'lock'))))
     throw new Failure('not-running', `Sweep ${sweep} is not running, so there is nothing to stop.`);
   const stopped = stopTrial === undefined ? before.stopped : [...new Set([...before.stopped, stopTrial])];
-  await writeControls(workspace, sweep, { ...before, ...rest, stopped });
+  const more = extend ? await extensionsOf(workspace, sweep, extend, before.extensions) : [];
+  await writeControls(workspace, sweep, { ...before, ...rest, stopped, extensions: [...before.extensions, ...more] });
+}
+
+/** What is not asked for already. The best are those that nothing goes on with yet. @throws Failure `no-trial` */
+async function extensionsOf(
+  workspace: Workspace,
+  sweep: string,
+  { trials, epochs }: NonNullable<AskOfSweep['extend']>,
+  asked: readonly Extension[],
+): Promise<Extension[]> {
+  const state = await stateOf(workspace, await readSweepConfig(workspace, sweep));
+  const goneOnWith = new Set(
+    [...asked, ...state.known().flatMap(({ extension }) => extension ?? [])].map(({ of }) => of),
+  );
+  const whole = state.ranked().filter((trial) => trial.state === 'done');
+  const numbers =
+    'best' in trials
+      ? whole.flatMap(({ number }) => (goneOnWith.has(number) ? [] : [number])).slice(0, trials.best)
+      : trials;
+  const wrong = numbers.find((number) => state.trials[number]?.state !== 'done');
+  if (numbers.length === 0 || wrong !== undefined)
+    throw new Failure(
+      'no-trial',
+      `Sweep ${sweep} has no ${wrong === undefined ? 'trial' : `trial ${wrong}`} that came to its end and could be gone on with: "sidetune sweep show ${sweep}" shows those that did.`,
+    );
+  return numbers
+    .map((of) => ({ of, by: epochs }))
+    .filter(({ of, by }) => !asked.some((each) => each.of === of && each.by === by));
+}
+
+/** Whether some process runs a sweep at the moment. */
+export async function isRunning(workspace: Workspace, named: string): Promise<boolean> {
+  return isHeld(sweepFile(workspace, await findSweep(workspace, named), 'lock'));
 }
 
 /** The newest sweep that nobody runs and that is not done. @throws Failure `nothing-to-resume` */
@@ -177,7 +221,7 @@ export async function exportSweep(
   const state = await stateOf(workspace, config);
   const trials = state.ranked();
   const settings = config.space.map(({ name }) => name);
-  const columns = ['trial', 'state', ...settings, ...MEASURED, 'reason'];
+  const columns = ['trial', 'state', ...settings, ...MEASURED, 'reason', 'goes_on_with'];
   await writeRecords(
     file,
     columns,
@@ -198,7 +242,7 @@ const MEASURED = [
 ];
 
 function recordOf(trial: Trial, settings: readonly string[]): Record<string, Cell> {
-  const { number, state, value, loss, bestEpoch, epochs, parameters, headParameters, seconds, peakRssBytes, reason } =
+  const { number, state, value, loss, bestEpoch, epochs, parameters, headParameters, seconds, peakRssBytes, ...rest } =
     shown(trial);
   return {
     trial: number,
@@ -212,6 +256,7 @@ function recordOf(trial: Trial, settings: readonly string[]): Record<string, Cel
     head_parameters: headParameters,
     seconds,
     peak_rss_bytes: peakRssBytes,
-    reason,
+    reason: rest.reason,
+    goes_on_with: rest.extension?.of ?? null,
   };
 }

@@ -15,6 +15,8 @@ export interface TrainRequest {
   noTest?: boolean;
   /** The train split alone when left out. */
   trainOn?: TrainOn;
+  /** Epochs after which the learning rate climbs anew. */
+  restarts?: readonly number[];
   stepForm?: StepForm;
   engine?: 'compiled' | 'eager';
   device?: 'cpu';

@@ -1,4 +1,4 @@
-import { rm } from 'node:fs/promises';
+import { copyFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { exists } from '../base/exists.ts';
 import { Failure } from '../base/failure.ts';
@@ -11,8 +11,15 @@ import { choiceOf, type SweepSpace } from '../sweep/read-space.ts';
 import type { BegunTrial, TrialHooks, TrialRunner } from '../sweep/schedule.ts';
 import { applies, type Point, type Value } from '../sweep/space.ts';
 import type { SweepConfig } from '../sweep/sweep-config.ts';
-import type { TrialEnd, TrialResult } from '../sweep/sweep-events.ts';
-import { readTrialEnd, trialFolder, trialName, writeTrialEnd } from '../sweep/sweep-folder.ts';
+import type { Extension, TrialEnd, TrialResult } from '../sweep/sweep-events.ts';
+import {
+  readExtension,
+  readTrialEnd,
+  trialFolder,
+  trialName,
+  writeExtension,
+  writeTrialEnd,
+} from '../sweep/sweep-folder.ts';
 import type { Trial } from '../sweep/sweep-state.ts';
 import { buildNetwork, type FrozenFacts } from '../training/build-network.ts';
 import type { TrainingJob, TrainingOutcome } from '../training/job.ts';
@@ -57,7 +64,37 @@ export class StudioTrialRunner implements TrialRunner {
     const config = await readConfigIn(folder).catch(() => undefined);
     if (!config) return undefined;
     const epochs = await readMetrics(join(folder, runFiles.metrics)).catch(() => []);
-    return { point: pointOf(this.ground.space, config.settings), epochs, end: await readTrialEnd(folder) };
+    // What it was proposed with: what it goes on with has added epochs.
+    const proposed = { ...config.settings, epochs: config.restarts?.[0] ?? config.settings.epochs };
+    const extension = await readExtension(folder);
+    return { point: pointOf(this.ground.space, proposed), extension, epochs, end: await readTrialEnd(folder) };
+  }
+
+  /**
+   * Goes on from the other's last state, AdamW's moments included: its files are copied. Where its checkpoint is not kept
+   * any more, or is damaged, the trial runs from the beginning and comes to the same numbers.
+   */
+  async extend(trial: number, extension: Extension): Promise<void> {
+    const folder = this.folderOf(trial);
+    if (await readConfigIn(folder).catch(() => undefined)) return;
+    const before = this.folderOf(extension.of);
+    const config = await readConfigIn(before);
+    const { settings, restarts = [] } = config;
+    await writeExtension(folder, extension);
+    // The checkpoint last: with it, a trial is taken for one that has begun.
+    for (const file of ['metrics', 'best', 'checkpoint'] as const)
+      await copyFile(join(before, runFiles[file]), join(folder, runFiles[file])).catch(() => undefined);
+    await writeConfigIn(folder, {
+      ...config,
+      run: this.runOf(trial),
+      created: new Date().toISOString(),
+      settings: { ...settings, epochs: settings.epochs + extension.by },
+      restarts: [...restarts, settings.epochs],
+    });
+  }
+
+  async settle(trial: number): Promise<void> {
+    await rm(join(this.folderOf(trial), runFiles.checkpoint), { force: true });
   }
 
   shapeOf(point: Point): string {
@@ -105,10 +142,8 @@ export class StudioTrialRunner implements TrialRunner {
   }
 
   async keepEnd(end: TrialEnd): Promise<void> {
-    const folder = this.folderOf(end.trial);
-    await writeTrialEnd(folder, end);
-    // Nobody goes on with it any more.
-    await rm(join(folder, runFiles.checkpoint), { force: true });
+    await writeTrialEnd(this.folderOf(end.trial), end);
+    if (end.state !== 'done') await this.settle(end.trial);
   }
 
   /** Damaged features are made anew for all; a full disk stops all. */
@@ -125,6 +160,10 @@ export class StudioTrialRunner implements TrialRunner {
   private folderOf(trial: number): string {
     const { workspace, config } = this.ground;
     return trialFolder(workspace, config.sweep, trial);
+  }
+
+  private runOf(trial: number): string {
+    return `${this.ground.config.sweep}-${trialName(trial)}`;
   }
 
   private async startOver(folder: string): Promise<void> {
@@ -167,8 +206,7 @@ export class StudioTrialRunner implements TrialRunner {
     const begun = await readConfigIn(folder).catch(() => undefined);
     if (begun) return begun;
     const { config, frozen, splitsOf, setOf } = this.ground;
-    const { sweep, dataset, datasetEdits, backbone, backboneSha256, classes, engine, device, threads, stepForms } =
-      config;
+    const { dataset, datasetEdits, backbone, backboneSha256, classes, engine, device, threads, stepForms } = config;
     const settings = this.settingsOf(point);
     const splits = splitsOf(settings);
     const network = buildNetwork(settings, frozen, 'plain');
@@ -176,7 +214,7 @@ export class StudioTrialRunner implements TrialRunner {
     const set = setOf(splits.train);
     const made: RunConfig = {
       version: 1,
-      run: `${sweep}-${trialName(trial)}`,
+      run: this.runOf(trial),
       created: new Date().toISOString(),
       dataset,
       ...(datasetEdits === undefined ? {} : { datasetEdits }),

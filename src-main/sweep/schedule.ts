@@ -1,10 +1,10 @@
 import type { EpochMetrics } from '../training/run-folder.ts';
 import { MemoryBudget } from './memory-budget.ts';
-import type { Observation } from './observation.ts';
+import { byValue, type Observation } from './observation.ts';
 import type { Pruner } from './pruner.ts';
 import type { Sampler } from './sampler.ts';
 import type { Point } from './space.ts';
-import type { SweepEvent, TrialEnd, TrialResult } from './sweep-events.ts';
+import type { Extension, SweepEvent, TrialEnd, TrialResult } from './sweep-events.ts';
 import type { SweepState, Trial } from './sweep-state.ts';
 
 /** What a trial is run with. */
@@ -19,6 +19,7 @@ export interface TrialHooks {
 /** What the folder of a trial says, whatever the log has lost. */
 export interface BegunTrial {
   point: Point;
+  extension: Extension | undefined;
   epochs: readonly EpochMetrics[];
   end: TrialEnd | undefined;
 }
@@ -26,6 +27,10 @@ export interface BegunTrial {
 /** What the scheduler knows nothing of: how a trial is trained, and where it is kept. */
 export interface TrialRunner {
   begun(trial: number): Promise<BegunTrial | undefined>;
+  /** Makes a trial ready to go on with another, unless it is already. */
+  extend(trial: number, extension: Extension): Promise<void>;
+  /** Nobody will go on with a trial that has ended, or if so, from its beginning, to the same numbers. */
+  settle(trial: number): Promise<void>;
   /** Equal for trials that take alike memory. */
   shapeOf(point: Point): string;
   /** @throws what the trial has failed with; whatever `endsSweep` when the sweep itself cannot go on */
@@ -39,10 +44,13 @@ export interface TrialRunner {
 
 /** What may be changed while a sweep runs. */
 export interface Controls {
+  /** Without those that go on with others. */
   trials: number;
   parallel: number;
   /** Trials to end by hand. */
   stopped: readonly number[];
+  /** Whole trials to go on with. */
+  extensions: readonly Extension[];
 }
 
 export interface Schedule {
@@ -63,20 +71,26 @@ class CutShort extends Error {}
 
 const BY_HAND = 'stopped by hand';
 
+/** Whole trials, the best, that are kept ready to be gone on with. */
+const READY = 10;
+
 interface Running {
   shape: string;
   stop: AbortController;
 }
 
 /**
- * Runs trials until as many as were asked for have ended: those that were begun go on first, then what the sampler
- * proposes, as many at a time as are wanted and memory has room for. What a trial sees of others is what has ended by
- * then; with a lag, it is all up to a fixed number before its own, whatever runs beside it.
+ * Runs trials until as many as were asked for have ended: those that were begun go on first, then those that go on with
+ * others, then what the sampler proposes, as many at a time as are wanted and memory has room for. What a trial sees of others is what has ended by
+ * then; with a lag, it is all up to a fixed number before its own, whatever runs beside it. Of trials that go on with others it sees nothing:
+ * they are asked for at any time, and change nothing for the rest.
  */
 export class Scheduler {
   private readonly running = new Map<number, Running>();
   private readonly budget: MemoryBudget;
   private readonly interrupted: Trial[];
+  /** The best first. */
+  private readonly ready: Trial[] = [];
   private controls: Controls;
   /** The number of the next new trial. */
   private next = 0;
@@ -90,8 +104,12 @@ export class Scheduler {
     this.controls = plan.controls;
     this.budget = new MemoryBudget(plan.memory);
     this.interrupted = plan.state.known().filter(({ state }) => state === 'running');
-    for (const { result, point } of plan.state.known())
+    for (const trial of plan.state.known()) {
+      const { result, point, state } = trial;
       if (result) this.budget.measured(plan.runner.shapeOf(point), result.peakRssBytes.trainer);
+      if (state === 'done') this.ready.push(trial);
+    }
+    this.ready.sort(byValue).splice(READY);
   }
 
   /** @throws the signal's reason, or what ends the sweep; nothing runs any more then */
@@ -134,16 +152,18 @@ export class Scheduler {
     const next = this.interrupted[0]?.number ?? this.nextNew();
     if (next === undefined) return false;
     const begun = await runner.begun(next);
-    const point = state.trials[next]?.point ?? begun?.point ?? this.propose(next);
-    if (!point) {
+    const made = state.trials[next] ?? begun ?? this.asked() ?? this.proposed(next);
+    if (!made) {
       this.exhausted = true;
       return false;
     }
+    const { point, extension } = made;
     const shape = runner.shapeOf(point);
     const rest = [...this.running.values()].map((each) => each.shape);
     if (!begun?.end && !this.budget.fits(shape, rest)) return false;
+    if (extension) await runner.extend(next, extension);
     if (this.interrupted[0]?.number === next) this.interrupted.shift();
-    else this.keep({ event: 'trial', trial: next, point });
+    else this.keep({ event: 'trial', trial: next, point, ...(extension ? { extension } : {}) });
     const trial = state.trials[next]!;
     if (begun?.end) this.adopt(trial, begun.epochs, begun.end);
     else if (this.controls.stopped.includes(next)) await this.endShort(trial, BY_HAND);
@@ -161,18 +181,38 @@ export class Scheduler {
   private nextNew(): number | undefined {
     const { state, lag } = this.plan;
     while (state.trials[this.next]) this.next++;
-    if (this.exhausted || this.next >= this.controls.trials) return undefined;
+    if (this.asked()) return this.next;
+    const place = state.placeOf(this.next);
+    if (this.exhausted || place >= this.controls.trials) return undefined;
     if (lag === null) return this.next;
-    for (let trial = state.trials[this.settled]; trial && trial.state !== 'running'; trial = state.trials[this.settled])
+    for (
+      let trial = state.trials[this.settled];
+      trial && (trial.extension || trial.state !== 'running');
+      trial = state.trials[this.settled]
+    )
       this.settled++;
-    return this.next - lag < this.settled ? this.next : undefined;
+    return place - lag < state.placeOf(this.settled) ? this.next : undefined;
   }
 
-  private propose(number: number): Point | undefined {
+  /** The first trial that is to go on with another and has not begun. */
+  private asked(): { point: Point; extension: Extension } | undefined {
+    const { state } = this.plan;
+    for (const extension of this.controls.extensions) {
+      const before = state.trials[extension.of];
+      if (before?.state === 'done' && !state.hasExtension(extension)) return { point: before.point, extension };
+    }
+    return undefined;
+  }
+
+  private proposed(number: number): { point: Point; extension: undefined } | undefined {
     const { sampler, state, lag } = this.plan;
-    const history = state.trials.slice(0, number);
-    const seen = lag === null ? history : history.map((trial) => withoutOutcome(trial, number - lag));
-    return sampler.propose(number, seen, (point) => state.taken.has(point));
+    const place = state.placeOf(number);
+    const before = state.trials.slice(0, number);
+    const history = place === number ? before : before.filter(({ extension }) => !extension);
+    const seen =
+      lag === null ? history : history.map((trial, index) => (index <= place - lag ? trial : withoutOutcome(trial)));
+    const point = sampler.propose(place, seen, (each) => state.taken.has(each));
+    return point && { point, extension: undefined };
   }
 
   private start(trial: Trial, shape: string): void {
@@ -222,7 +262,7 @@ export class Scheduler {
     // Of a trial that goes on, the log may know the first epochs already.
     if (epoch !== trial.epochs + 1 || stop.signal.aborted) return;
     this.keepEpoch(trial, metrics);
-    if (!isLast && this.plan.pruner(trial.values, this.rivals(trial)))
+    if (!isLast && !trial.extension && this.plan.pruner(trial.values, this.rivals(trial)))
       stop.abort(new CutShort(`pruned after epoch ${epoch}: others were better by then`));
   }
 
@@ -233,8 +273,11 @@ export class Scheduler {
   /** The trials that one is held against; put together only where a pruner goes through them. */
   private rivals(own: Trial): Iterable<Trial> {
     const { state, lag } = this.plan;
-    const last = lag === null ? Infinity : own.number - lag;
-    const rivals = () => state.known().filter((trial) => trial !== own && trial.number <= last);
+    const last = lag === null ? Infinity : state.placeOf(own.number) - lag;
+    const rivals = () =>
+      state
+        .known()
+        .filter((trial) => trial !== own && !trial.extension && (lag === null || state.placeOf(trial.number) <= last));
     return { [Symbol.iterator]: () => rivals()[Symbol.iterator]() };
   }
 
@@ -246,6 +289,9 @@ export class Scheduler {
   private async end(end: TrialEnd): Promise<void> {
     await this.plan.runner.keepEnd(end);
     this.keep(end);
+    if (end.state !== 'done') return;
+    this.ready.push(this.plan.state.trials[end.trial]!);
+    for (const { number } of this.ready.sort(byValue).splice(READY)) await this.plan.runner.settle(number);
   }
 
   private keep(event: SweepEvent): void {
@@ -258,8 +304,7 @@ export class Scheduler {
   }
 }
 
-/** A trial as it looks to one that may know of those up to `last` only. */
-function withoutOutcome(trial: Trial, last: number): Observation {
-  if (trial.number <= last) return trial;
-  return { number: trial.number, point: trial.point, state: 'running', value: null, loss: null, epochs: 0 };
+/** A trial as it looks to one that may not know of it yet. */
+function withoutOutcome({ number, point }: Trial): Observation {
+  return { number, point, state: 'running', value: null, loss: null, epochs: 0 };
 }

@@ -15,13 +15,14 @@ const STUDENT = [
   2.101, 2.093, 2.086, 2.08, 2.074, 2.069, 2.064, 2.06, 2.056, 2.052, 2.048, 2.045, 2.042,
 ] as const;
 
-/** Whole trials whose settings differ in the seed alone, together; the best mean first. None where no seed was varied. */
+/** Whole trials of as many epochs whose settings differ in the seed alone, together; the best mean first. None where no seed was varied. */
 export function overSeeds(trials: readonly Trial[]): Repeats[] {
   const groups = new Map<string, Trial[]>();
   for (const trial of trials) {
     if (trial.state !== 'done' || trial.point.seed === undefined) continue;
     const { seed: _, ...rest } = trial.point;
-    const key = JSON.stringify(Object.entries(rest).sort(([a], [b]) => a.localeCompare(b)));
+    const settings = Object.entries(rest).sort(([a], [b]) => a.localeCompare(b));
+    const key = JSON.stringify([trial.result?.epochs, ...settings]);
     groups.set(key, [...(groups.get(key) ?? []), trial]);
   }
   return [...groups.values()].map(repeatsOf).sort((a, b) => b.mean - a.mean || a.trials[0]! - b.trials[0]!);

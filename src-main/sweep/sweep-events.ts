@@ -8,6 +8,10 @@ import { pointSchema, sweepConfigSchema } from './sweep-config.ts';
 export const trialResultSchema = resultSchema.extend({ loss: z.number().nullable(), bestEpoch: z.int().nullable() });
 export type TrialResult = z.infer<typeof trialResultSchema>;
 
+/** A trial that goes on with another, from where that has ended, for so many epochs more. */
+export const extensionSchema = z.object({ of: z.int().min(0), by: z.int().min(1) });
+export type Extension = z.infer<typeof extensionSchema>;
+
 export const endSchema = z.object({
   event: z.literal('end'),
   trial: z.int(),
@@ -32,7 +36,7 @@ export type EpochEvent = z.infer<typeof epochEventSchema>;
 
 export const sweepEventSchema = z.discriminatedUnion('event', [
   z.object({ event: z.literal('sweep'), config: sweepConfigSchema }),
-  z.object({ event: z.literal('trial'), trial: z.int(), point: pointSchema }),
+  z.object({ event: z.literal('trial'), trial: z.int(), point: pointSchema, extension: extensionSchema.optional() }),
   epochEventSchema,
   endSchema,
   /** What a process has spent on the sweep, in seconds. */

@@ -9,7 +9,7 @@ import type { Workspace } from '../workspace/workspace.ts';
 import { readJournal } from './journal.ts';
 import type { SweepConfig } from './sweep-config.ts';
 import { sweepConfigSchema } from './sweep-config.ts';
-import { endSchema, type TrialEnd } from './sweep-events.ts';
+import { endSchema, extensionSchema, type Extension, type TrialEnd } from './sweep-events.ts';
 
 /* A sweep in the workspace: sweep.json, log.jsonl, controls.json, trials/NUMBER/ with the files of a run, and end.json. */
 
@@ -84,6 +84,8 @@ const controlsSchema = z.object({
   parallel: z.int().min(1).optional(),
   /** Trials to end by hand. */
   stopped: z.array(z.int().min(0)).default([]),
+  /** Trials to go on with. */
+  extensions: z.array(extensionSchema).default([]),
   /** Whether the sweep is to stop, to be resumed later. */
   stop: z.boolean().default(false),
 });
@@ -94,7 +96,7 @@ export async function readControls(workspace: Workspace, sweep: string): Promise
   try {
     return controlsSchema.parse(parseSealed(await readFile(sweepFile(workspace, sweep, 'controls'), 'utf8')));
   } catch {
-    return { stopped: [], stop: false };
+    return { stopped: [], extensions: [], stop: false };
   }
 }
 
@@ -113,6 +115,22 @@ export async function writeTrialEnd(folder: string, end: TrialEnd): Promise<void
 export async function readTrialEnd(folder: string): Promise<TrialEnd | undefined> {
   try {
     return endSchema.parse(parseSealed(await readFile(join(folder, END_FILE), 'utf8')));
+  } catch {
+    return undefined;
+  }
+}
+
+const EXTENSION_FILE = 'extension.json';
+
+/** Which trial a trial goes on with: known, too, where the log has lost it. */
+export async function writeExtension(folder: string, extension: Extension): Promise<void> {
+  await writeFileAtomic(join(folder, EXTENSION_FILE), `${JSON.stringify(sealed(extension))}\n`);
+}
+
+/** Undefined where a trial began by itself. */
+export async function readExtension(folder: string): Promise<Extension | undefined> {
+  try {
+    return extensionSchema.parse(parseSealed(await readFile(join(folder, EXTENSION_FILE), 'utf8')));
   } catch {
     return undefined;
   }

@@ -1,12 +1,14 @@
 import type { Curve } from './pruner.ts';
 import { byValue, type Observation } from './observation.ts';
-import type { EpochEvent, SweepEvent, TrialResult } from './sweep-events.ts';
+import type { EpochEvent, Extension, SweepEvent, TrialResult } from './sweep-events.ts';
 import { TakenPoints } from './sampler.ts';
 import type { Point, Space } from './space.ts';
 
 /** A trial as far as it has come: what samplers, pruners and tables look at. */
 export interface Trial extends Observation, Curve {
   point: Point;
+  /** Where it goes on with another. */
+  extension: Extension | null;
   /** Top-1 on val, an epoch each. */
   values: number[];
   /** On train, an epoch each. */
@@ -26,6 +28,8 @@ export class SweepState {
   closed: Extract<SweepEvent, { event: 'closed' }> | undefined;
 
   private count = 0;
+  /** Numbers of trials that go on with others. */
+  private readonly extensions: number[] = [];
 
   constructor(space: Space) {
     this.taken = new TakenPoints(space);
@@ -37,7 +41,7 @@ export class SweepState {
       case 'sweep':
         break;
       case 'trial':
-        if (!this.trials[event.trial]) this.add(event.trial, event.point);
+        if (!this.trials[event.trial]) this.add(event.trial, event.point, event.extension ?? null);
         break;
       case 'epoch':
         this.addEpoch(event);
@@ -82,14 +86,40 @@ export class SweepState {
     return this.trials.length === this.count ? this.trials : this.trials.flat();
   }
 
-  private add(number: number, point: Point): void {
+  /** Which of the sampler's trials one is, from 0: those that go on with others are none of them. */
+  placeOf(number: number): number {
+    if (this.extensions.length === 0) return number;
+    return number - this.extensions.filter((extension) => extension < number).length;
+  }
+
+  hasExtension({ of, by }: Extension): boolean {
+    return this.extensions.some((number) => {
+      const { extension } = this.trials[number]!;
+      return extension?.of === of && extension.by === by;
+    });
+  }
+
+  /** Whether trials are wanted that it does not have. */
+  lacks({ trials, extensions }: { trials: number; extensions: readonly Extension[] }): boolean {
+    return this.count - this.extensions.length < trials || extensions.some((each) => !this.hasExtension(each));
+  }
+
+  /** Epochs after which the learning rate of a trial climbed anew: those of the trials that it goes on with. */
+  restartsOf({ extension }: Pick<Trial, 'extension'>): number[] {
+    const before = extension && this.trials[extension.of];
+    return before ? [...this.restartsOf(before), before.result?.epochs ?? before.epochs] : [];
+  }
+
+  private add(number: number, point: Point, extension: Extension | null): void {
     this.closed = undefined;
     this.retraining = undefined;
     this.taken.add(point);
     this.count++;
+    if (extension) this.extensions.push(number);
     this.trials[number] = {
       number,
       point,
+      extension,
       state: 'running',
       value: null,
       loss: null,

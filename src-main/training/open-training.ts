@@ -31,7 +31,7 @@ export function evaluatorOptions({ config, frozen }: TrainingJob): EvaluatorOpti
 /** Compiles the graphs of a job and opens its features; what was opened before a failure is closed. */
 export async function openTraining(engine: Engine, job: TrainingJob, start: Checkpoint): Promise<OpenTraining> {
   const { config, train, val } = job;
-  const { settings, threads } = config;
+  const { settings, threads, restarts = [] } = config;
   const shared = evaluatorOptions(job);
   const opened: { close(): Promise<void> }[] = [];
   const close = async () => {
@@ -51,7 +51,11 @@ export async function openTraining(engine: Engine, job: TrainingJob, start: Chec
       runner,
       optimizer,
       evaluator,
-      rates: scheduledRates(peak, runner.steps * settings.epochs),
+      rates: scheduledRates(
+        peak,
+        runner.steps * settings.epochs,
+        restarts.map((epoch) => runner.steps * epoch),
+      ),
       close,
     };
   } catch (error) {

@@ -31,6 +31,8 @@ export const configSchema = z.object({
   noTest: z.boolean(),
   /** Which splits it learns from, train alone where it is not said; with val among them there is nothing to choose an epoch by, and the last is kept. */
   trainOn: z.enum(TRAIN_ON).optional(),
+  /** Epochs after which the learning rate climbs anew, rising; none where absent. */
+  restarts: z.array(z.int().min(1)).optional(),
   engine: z.string(),
   device: z.string(),
   threads: z.int().min(1),

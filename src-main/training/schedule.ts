@@ -19,11 +19,18 @@ export function scheduleFactor(step: number, steps: number, warmUp: number): num
   return 0.5 * (1 + Math.cos(Math.PI * progress));
 }
 
-/** The rates of every step of a run, from those at the peak. */
-export function scheduledRates(peak: Rates, steps: number): (step: number) => Rates {
-  const warmUp = Math.max(1, Math.round(WARM_UP * steps));
+/**
+ * The rates of every step of a run, from those at the peak. At each restart the schedule begins anew, for as many steps
+ * as there are to the next one or to the end: the warm restarts of the same paper.
+ * @param restarts steps, rising
+ */
+export function scheduledRates(peak: Rates, steps: number, restarts: readonly number[] = []): (step: number) => Rates {
+  const ends = [...restarts, steps];
   return (step) => {
-    const factor = scheduleFactor(step, steps, warmUp);
+    const cycle = ends.findIndex((end) => step < end);
+    const start = ends[cycle - 1] ?? 0;
+    const length = (ends[cycle] ?? steps) - start;
+    const factor = scheduleFactor(step - start, length, Math.max(1, Math.round(WARM_UP * length)));
     return { side: peak.side * factor, head: peak.head * factor };
   };
 }

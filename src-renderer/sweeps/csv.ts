@@ -10,6 +10,7 @@ const MEASURED = [
   ['seconds', ({ seconds }: Trial) => seconds],
   ['peak_rss_bytes', ({ peakRssBytes }: Trial) => peakRssBytes],
   ['reason', ({ reason }: Trial) => reason],
+  ['goes_on_with', ({ extension }: Trial) => extension?.of],
 ] as const;
 
 /** A line for each trial, as `sidetune sweep export` writes them. @param names settings that vary */

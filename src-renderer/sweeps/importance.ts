@@ -17,7 +17,7 @@ export interface Importance {
  * 1935). What settings do together is not in it.
  */
 export function importances(names: readonly string[], trials: readonly Trial[]): Importance[] {
-  const whole = trials.filter(({ state, value }) => state === 'done' && value !== null);
+  const whole = trials.filter(({ state, value, extension }) => state === 'done' && value !== null && !extension);
   return names
     .flatMap((name): Importance[] => {
       const having = whole.filter(({ point }) => point[name] !== undefined);

@@ -9,7 +9,7 @@ export type SweepLine = Extract<StudioEvent, { type: 'sweep' }>['event'];
 /** Takes a line in. @returns whether it says something of a trial */
 export function takeLine(trials: Map<number, Trial>, line: SweepLine): boolean {
   if (line.event === 'trial') {
-    if (!trials.has(line.trial)) trials.set(line.trial, begun(line.trial, line.point));
+    if (!trials.has(line.trial)) trials.set(line.trial, begun(line));
     return true;
   }
   if (line.event !== 'epoch' && line.event !== 'end') return false;
@@ -19,10 +19,10 @@ export function takeLine(trials: Map<number, Trial>, line: SweepLine): boolean {
   return true;
 }
 
-function begun(number: number, point: Trial['point']): Trial {
+function begun({ trial: number, point, extension }: Extract<SweepLine, { event: 'trial' }>): Trial {
   const unknown = { value: null, loss: null, bestEpoch: null, reason: null };
   const later = { parameters: null, headParameters: null, seconds: null, peakRssBytes: null };
-  return { number, point, state: 'running', epochs: 0, values: [], ...unknown, ...later };
+  return { number, point, extension: extension ?? null, state: 'running', epochs: 0, values: [], ...unknown, ...later };
 }
 
 function withEpoch(trial: Trial, { epoch, top1, valLoss }: Extract<SweepLine, { event: 'epoch' }>): Trial {

@@ -26,6 +26,12 @@ const sweepFlags = z.object({
   resume: z.union([z.literal(true), z.string()]).optional(),
 });
 
+const extendFlags = z.object({
+  by: wholeNumber('--by', { min: 1 }),
+  best: wholeNumber('--best', { min: 1 }).optional(),
+  trial: z.array(wholeNumber('--trial', { min: 0 })).optional(),
+});
+
 const moreFlags = sweepFlags.pick({ trials: true, parallel: true });
 
 export function addSweepCommand(program: Command, session: Session): void {
@@ -82,6 +88,38 @@ export function addSweepCommand(program: Command, session: Session): void {
         { sweep: named, ...asked },
         trial === undefined ? 'It stops in a moment.' : `Trial ${trial} ends in a moment.`,
       );
+    });
+
+  sweep
+    .command('change')
+    .description('change a sweep while it runs, in whichever process, or for when it goes on')
+    .argument('<sweep>', SWEEP)
+    .option('--trials <n>', 'trials in all')
+    .option('--parallel <n>', 'trials at a time: more begin at once, fewer as trials end')
+    // Those of the same name that were written before the sub-command count as well.
+    .action(async (named: string, options: object) => {
+      const more = checkFlags(moreFlags, { ...sweep.opts(), ...options });
+      if (more.trials === undefined && more.parallel === undefined)
+        throw new Failure('usage', 'sweep change needs --trials, --parallel or both.');
+      const { askOfSweep } = await import('../../studio/sweeps.ts');
+      await askOfSweep(await session.workspace(), named, more);
+      session.answer({ sweep: named, ...more }, 'It takes effect in a moment, or when the sweep goes on.');
+    });
+
+  sweep
+    .command('extend')
+    .description('go on with the best trials, each as a trial of its own: from where they ended, with a warm restart')
+    .argument('<sweep>', SWEEP)
+    .requiredOption('--by <epochs>', 'epochs more')
+    .option('--best <n>', 'so many of the best (default: 3)')
+    .option('--trial <n...>', 'these trials instead')
+    .action(async (named: string, options: unknown) => {
+      const { by: epochs, best = 3, trial } = checkFlags(extendFlags, options);
+      const { askOfSweep, isRunning } = await import('../../studio/sweeps.ts');
+      const workspace = await session.workspace();
+      await askOfSweep(workspace, named, { extend: { trials: trial ?? { best }, epochs } });
+      if (!(await isRunning(workspace, named))) return goOn(session, named, {});
+      session.answer({ sweep: named, epochs }, 'They begin in a moment, in the process that runs the sweep.');
     });
 
   sweep

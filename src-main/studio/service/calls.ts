@@ -98,6 +98,8 @@ export const sweepStartSchema = z.object({
 const ofSweep = z.object({ sweep: z.string().min(1) });
 const moreOfSweep = { trials: z.int().min(1).optional(), parallel: z.int().min(1).optional() };
 
+export const retrainSchema = ofSweep.extend({ trial: z.int().min(0).optional() });
+
 /** What a form knows of the backbone that is chosen in it. */
 const backboneFacts = z.object({ name: z.string(), blocks: z.int(), width: z.int(), prefix: z.int() });
 
@@ -215,9 +217,25 @@ export const calls = {
   /** Goes on with one, with more trials where they are asked for. */
   'sweeps.resume': call(ofSweep.extend(moreOfSweep)).gives<Job>(),
   /** Asks something of one that runs, in whichever process. */
-  'sweeps.change': call(ofSweep.extend({ ...moreOfSweep, stopTrial: z.int().min(0).optional() })).gives<null>(),
+  'sweeps.change': call(
+    ofSweep.extend({
+      ...moreOfSweep,
+      stopTrial: z.int().min(0).optional(),
+      /** Whole trials to go on with, by number or so many of the best, for so many epochs more. */
+      extend: z
+        .object({
+          trials: z.union([z.array(z.int().min(0)).min(1), z.object({ best: z.int().min(1) })]),
+          epochs: z.int().min(1),
+        })
+        .optional(),
+      /** Stops it, to be resumed later. */
+      stop: z.literal(true).optional(),
+    }),
+  ).gives<null>(),
   /** Keeps a trial as an ordinary run. */
   'sweeps.promote': call(ofSweep.extend({ trial: z.int().min(0) })).gives<{ run: string }>(),
+  /** Trains the settings of the best trial, or of one, on train and val together, as a run that test is read for. */
+  'sweeps.retrain': call(retrainSchema).gives<Job>(),
   'sweeps.remove': call(ofSweep).gives<null>(),
 
   'jobs.list': call(nothing).gives<Job[]>(),

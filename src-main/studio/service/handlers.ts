@@ -141,6 +141,7 @@ export function handlersOf(
       changed('runs');
       return { run };
     },
+    'sweeps.retrain': async (request) => jobs.add('train', await findSweep(workspace, request.sweep), request),
     'sweeps.remove': async ({ sweep }) => {
       await sweeps.removeSweep(workspace, sweep);
       changed('sweeps');

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { TaskOptions } from '../../base/progress.ts';
+import type { RunResult } from '../../training/run-folder.ts';
 import type { Workspace } from '../../workspace/workspace.ts';
 import * as backbones from '../backbones.ts';
 import * as datasets from '../datasets.ts';
@@ -9,9 +10,10 @@ import { exportRun } from '../export.ts';
 import { requestToResume } from '../resume.ts';
 import { resumeSweep, startSweep, type SweepOptions } from '../run-sweep.ts';
 import { sampleImages } from '../sample.ts';
-import { train } from '../train.ts';
+import { retrainTrial } from '../sweep-winner.ts';
+import { train, type TrainOptions } from '../train.ts';
 import { removeUpload } from '../uploads.ts';
-import { calls } from './calls.ts';
+import { calls, retrainSchema } from './calls.ts';
 import type { StudioEvent } from './events.ts';
 import { isStopped, type JobContext, type Perform } from './jobs.ts';
 
@@ -71,12 +73,8 @@ async function trainJob(
   { run, signal, onProgress, onRun }: JobContext,
   tell: (event: StudioEvent) => void,
 ): Promise<unknown> {
-  const whole =
-    run === null
-      ? calls['train.start'].request.parse(request)
-      : await requestToResume(workspace, { resume: run, settings: {} });
   let training = run;
-  const result = await train(workspace, whole, {
+  const options: TrainOptions = {
     signal,
     onProgress,
     onRemark: (sentence) => tell({ type: 'remark', sentence }),
@@ -92,9 +90,22 @@ async function trainJob(
       if (training === null) return;
       tell({ type: 'pace', run: training, ...pace, vitRssBytes: process.memoryUsage.rss() });
     },
-  });
+  };
+  const result = await trainAsAsked(workspace, request, run, options);
   tell({ type: 'changed', what: 'runs' });
   return result;
+}
+
+async function trainAsAsked(
+  workspace: Workspace,
+  request: unknown,
+  run: string | null,
+  options: TrainOptions,
+): Promise<RunResult> {
+  if (run !== null) return train(workspace, await requestToResume(workspace, { resume: run, settings: {} }), options);
+  const ofSweep = retrainSchema.safeParse(request);
+  if (ofSweep.success) return retrainTrial(workspace, ofSweep.data.sweep, ofSweep.data.trial, options);
+  return train(workspace, calls['train.start'].request.parse(request), options);
 }
 
 /** What is asked of a sweep that goes on; a job that began one asks nothing more. */

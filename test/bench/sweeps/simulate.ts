@@ -38,6 +38,8 @@ function top1At(point: Point, epoch: number): number {
 export function instantRunner(top1 = top1At): TrialRunner {
   return {
     begun: () => Promise.resolve(undefined),
+    extend: () => Promise.resolve(),
+    settle: () => Promise.resolve(),
     shapeOf: (point) => String(point.method),
     run: async (trial, point, { signal, onEpoch }) => {
       for (let epoch = 1; epoch <= EPOCHS; epoch++) {
@@ -101,7 +103,7 @@ export async function simulate({ sampler, pruner, trials, parallel, lag = null }
     runner: instantRunner(),
     state,
     keep: (event) => journal.append(event),
-    controls: { trials, parallel, stopped: [] },
+    controls: { trials, parallel, stopped: [], extensions: [] },
   });
   try {
     await scheduler.run();

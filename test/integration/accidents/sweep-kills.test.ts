@@ -1,5 +1,5 @@
 /** Sweeps that are killed, cut short and damaged. SIDETUNE_KILLS=30 kills a sweep of 40 trials thirty times. */
-import { readFile, stat, truncate, writeFile } from 'node:fs/promises';
+import { readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { trialName } from '../../../src-main/sweep/sweep-folder.ts';
@@ -37,6 +37,23 @@ it(`killed ${kills} times, its trainers or itself, comes to the same table`, asy
   await scene.copy('whole', 'killed', 'sweeps', 'runs');
   const args = sweepArgs(scene, how, 2);
   expect(outcomeOf(await disturbed(scene, 'killed', args, kills))).toEqual(outcomeOf(whole));
+});
+
+it('goes on with its best trial from where that ended, or from the beginning, to the same numbers', async () => {
+  await scene.copy('whole', 'extended');
+  await scene.copy('whole', 'anew');
+  const [best] = whole.trials.toSorted((a, b) => (b.val?.top1 ?? 0) - (a.val?.top1 ?? 0) || a.trial - b.trial);
+  const trial = join('trials', trialName(best!.trial));
+  await rm(join(sweepFolder(scene, 'anew'), trial, 'checkpoint.safetensors'));
+  const extend = ['sweep', 'extend', 'latest', '--by', '2', '--trial', String(best!.trial)];
+  const extended = await sweep(scene, 'extended', extend);
+  expect(outcomeOf(extended).trials.slice(0, -1)).toEqual(outcomeOf(whole).trials);
+  expect(extended.trials.at(-1)).toMatchObject({
+    epochs: best!.epochs + 2,
+    extension: { of: best!.trial, by: 2 },
+    settings: { ...best!.settings, epochs: best!.epochs + 2 },
+  });
+  expect(outcomeOf(await sweep(scene, 'anew', extend))).toEqual(outcomeOf(extended));
 });
 
 it('cut short in its log and its config, runs no finished trial again', async () => {

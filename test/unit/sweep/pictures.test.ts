@@ -9,7 +9,7 @@ import { ranked, takeLine, type Trial } from '../../../src-renderer/sweeps/trial
 
 function trial(number: number, point: Trial['point'], value: number | null, state: Trial['state'] = 'done'): Trial {
   const unknown = { bestEpoch: null, parameters: null, headParameters: null, seconds: null, peakRssBytes: null };
-  return { number, point, state, value, loss: 1, epochs: 1, values: [], reason: null, ...unknown };
+  return { number, point, extension: null, state, value, loss: 1, epochs: 1, values: [], reason: null, ...unknown };
 }
 
 it('finds what matters: all of the variance for the one setting, none for another', () => {
@@ -87,5 +87,5 @@ it('follows the lines of a log, each taken once', () => {
   expect(trials.get(0)).toMatchObject({ state: 'pruned', reason: 'stopped by hand' });
   const order = ranked([trials.get(0)!, trial(1, { rank: 8 }, 0.2), trial(2, { rank: 8 }, 0.3)]);
   expect(order.map(({ number }) => number)).toEqual([2, 1, 0]);
-  expect(trialsAsCsv(['rank'], order).split('\n')[3]).toBe('0,pruned,4,0.4,1,1,2,,,,,stopped by hand');
+  expect(trialsAsCsv(['rank'], order).split('\n')[3]).toBe('0,pruned,4,0.4,1,1,2,,,,,stopped by hand,');
 });

@@ -28,11 +28,14 @@ function sweepOf(
     runner,
     state,
     keep: (event) => kept.push(event),
-    controls: { trials, parallel, stopped: [] },
+    controls: { trials, parallel, stopped: [], extensions: [] },
     ...more,
   });
   return { state, kept, scheduler };
 }
+
+/** A sweep whose trials learn from each other, in a fixed order. */
+const LEARNING = { sampler: samplerOf('tpe', SPACE, 5), pruner: prunerOf('asha', 9), lag: 8 };
 
 const tableOf = ({ trials }: SweepState) =>
   trials.map(({ number, point, state, values }) => ({ number, point, state, values }));
@@ -126,6 +129,7 @@ describe('a sweep', () => {
       begun: (trial) =>
         Promise.resolve({
           point: whole.state.trials[trial]!.point,
+          extension: undefined,
           epochs: whole.state.trials[trial]!.values.map((top1, index) => metricsAt(top1, index + 1)),
           end: ends.find((end) => end.trial === trial),
         }),
@@ -134,6 +138,40 @@ describe('a sweep', () => {
     const rest = sweepOf(runner, { trials: 3 });
     await rest.scheduler.run();
     expect(tableOf(rest.state)).toEqual(tableOf(whole.state));
+  });
+
+  it('goes on with trials that are asked for, which changes nothing for the others', async () => {
+    const whole = sweepOf(instantRunner(), { ...LEARNING, trials: 30, parallel: 1 });
+    await whole.scheduler.run();
+    const readied: number[] = [];
+    const runner: TrialRunner = {
+      ...instantRunner(),
+      extend: (trial) => Promise.resolve(void readied.push(trial)),
+    };
+    const rest = sweepOf(runner, { ...LEARNING, trials: 30, parallel: 1 });
+    const done = whole.state.known().filter((trial) => trial.state === 'done');
+    const extensions = [done[2]!, done[4]!].map(({ number: of }) => ({ of, by: 5 }));
+    rest.scheduler.change({ trials: 30, parallel: 1, stopped: [], extensions });
+    await rest.scheduler.run();
+    const more = rest.state.known().filter(({ extension }) => extension);
+    expect(more.map(({ extension }) => extension)).toEqual(extensions);
+    expect(more.map(({ number }) => number)).toEqual(readied);
+    expect(more.map(({ point }) => point)).toEqual(extensions.map(({ of }) => rest.state.trials[of]!.point));
+    const others = rest.state.known().filter(({ extension }) => !extension);
+    expect(others.map(({ point, state, values }) => ({ point, state, values }))).toEqual(
+      whole.state.known().map(({ point, state, values }) => ({ point, state, values })),
+    );
+    expect(rest.state.lacks({ trials: 30, extensions })).toBe(false);
+    expect(rest.state.lacks({ trials: 30, extensions: [{ ...extensions[0]!, by: 6 }] })).toBe(true);
+  });
+
+  it('keeps ten trials ready to be gone on with, the best', async () => {
+    const settled: number[] = [];
+    const runner: TrialRunner = { ...instantRunner(), settle: (trial) => Promise.resolve(void settled.push(trial)) };
+    const { state, scheduler } = sweepOf(runner, { trials: 14 });
+    await scheduler.run();
+    const worst = state.ranked().slice(10);
+    expect(settled.toSorted((a, b) => a - b)).toEqual(worst.map(({ number }) => number).sort((a, b) => a - b));
   });
 
   it('ends a trial by hand, takes more trials, and stops when told', async () => {
@@ -154,7 +192,7 @@ describe('a sweep', () => {
     const { state, scheduler } = sweepOf(runner, { trials: 2, parallel: 1, signal: stop.signal });
     const running = scheduler.run();
     while (begun.length === 0) await new Promise((resolve) => setImmediate(resolve));
-    scheduler.change({ trials: 3, parallel: 1, stopped: [0] });
+    scheduler.change({ trials: 3, parallel: 1, stopped: [0], extensions: [] });
     await running;
     expect(state.trials[0]).toMatchObject({ state: 'pruned', reason: 'stopped by hand' });
     expect(begun).toEqual([0, 1, 2]);
