@@ -20,7 +20,7 @@ interface Configuration {
   electronFuses: Record<string, boolean>;
   linux: { files: string[]; icon: string };
   win: { files: string[]; icon: string };
-  mac: { files: string[]; icon: string };
+  mac: { files: string[]; icon: string; entitlements: string; entitlementsInherit: string };
 }
 const configuration = load(readFileSync(path.join(root, 'electron-builder.yml'), 'utf8')) as Configuration;
 const manifest = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8')) as {
@@ -62,6 +62,23 @@ describe('the packages', () => {
       const found = readdirSync(path.join(root, dir)).filter((name) => minimatch(name, base, {}));
       expect(found.length, file).toBeGreaterThan(0);
     }
+  });
+
+  it('let native code run, and the camera be asked for, under macOS’s hardened runtime', () => {
+    const { entitlements, entitlementsInherit } = configuration.mac;
+    const plist = readFileSync(path.join(root, entitlements), 'utf8');
+    for (const key of [
+      'cs.allow-jit',
+      'cs.allow-unsigned-executable-memory',
+      'cs.disable-library-validation',
+      'device.camera',
+    ])
+      expect(plist).toMatch(new RegExp(`<key>com\\.apple\\.security\\.${key}</key>\\s*<true/>`));
+    expect(entitlementsInherit).toBe(entitlements);
+  });
+
+  it('name no home, and nobody, that does not exist', () => {
+    expect(JSON.stringify([configuration, manifest])).not.toMatch(/\.invalid|example\.(org|com)/);
   });
 
   it('bring sharp for Linux without the build that clashes with Electron', () => {
