@@ -13,6 +13,7 @@ import { addRunCommands } from './commands/runs.ts';
 import { addServeCommand } from './commands/serve.ts';
 import { addSweepCommand } from './commands/sweep.ts';
 import { addTrainCommand } from './commands/train.ts';
+import { addVtabCommand } from './commands/vtab.ts';
 import type { Session } from './session.ts';
 
 /** Builds the commands; parsing throws CommanderError for a wrong command line and never ends the process. */
@@ -32,6 +33,7 @@ export function buildProgram(session: (program: Command) => Session): Command {
   addFeatureCommands(program, current);
   addTrainCommand(program, current);
   addSweepCommand(program, current);
+  addVtabCommand(program, current);
   addApplyCommands(program, current);
   addRunCommands(program, current);
   addExportCommand(program, current);

@@ -49,8 +49,8 @@ export type { SweepAnswer } from './sweep-answer.ts';
 export type { SweepRequest } from './plan-sweep.ts';
 
 export interface SweepOptions extends TaskOptions {
-  /** The sweep has its id: from here on it can be gone on with. */
-  onStart?: (config: SweepConfig) => void;
+  /** The sweep has its id: from here on it can be gone on with. Nothing is trained until it has been dealt with. */
+  onStart?: (config: SweepConfig) => void | Promise<void>;
   /** What happens, as it is logged. */
   onEvent?: (event: SweepEvent, state: SweepState) => void;
 }
@@ -171,7 +171,7 @@ async function perform(
   let extract = 0;
   try {
     if (events.length === 0) keep({ event: 'sweep', config });
-    options.onStart?.(config);
+    await options.onStart?.(config);
     const asked = async () => controlsOf(config, await readControls(workspace, config.sweep));
     let controls = await asked();
     let isOpen = !state.closed || state.lacks(controls);

@@ -76,7 +76,11 @@ export class Workspace {
     return join(this.root, 'sweeps');
   }
 
-  /** The folder of a dataset; like the four below it may not exist yet, and an unsafe name is a Failure. */
+  get vtab(): string {
+    return join(this.root, 'vtab');
+  }
+
+  /** The folder of a dataset; like the five below it may not exist yet, and an unsafe name is a Failure. */
   dataset(name: string): string {
     return join(this.datasets, checkName('dataset', name));
   }
@@ -95,6 +99,10 @@ export class Workspace {
 
   sweep(id: string): string {
     return join(this.sweeps, checkName('sweep', id));
+  }
+
+  vtabEntry(id: string): string {
+    return join(this.vtab, checkName('VTAB entry', id));
   }
 
   /** The names of the folders of a kind, sorted; temporary and hidden ones are left out. */

@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises';
 import type { Command } from 'commander';
 import { Option } from 'commander';
 import { z } from 'zod';
@@ -8,6 +7,7 @@ import type { SweepAnswer, SweepOptions, SweepRequest } from '../../studio/run-s
 import { settingInWords } from '../../studio/runs.ts';
 import { byteCount, checkFlags, wholeNumber } from '../flags.ts';
 import { counted, percent } from '../format.ts';
+import { readJsonFile } from '../json-file.ts';
 import { describeSweep, sweepTable, SWEEP } from '../sweep-words.ts';
 import type { Session } from '../session.ts';
 import { addRunFlags, readTrainFlags, shellWord } from './train.ts';
@@ -205,26 +205,14 @@ async function requestOf(options: unknown): Promise<SweepRequest> {
   if ((grid === undefined) === (space === undefined))
     throw new Failure('usage', 'sweep needs either --grid, such as lr=1e-3,3e-3 rank=4,8, or --space FILE.json.');
   const { readGrid } = await import('../../studio/contract.ts');
-  return { ...run, ...how, dataset, backbone, settings, space: grid ? readGrid(grid) : await readSpaceFile(space!) };
-}
-
-async function readSpaceFile(path: string): Promise<unknown> {
-  const text = await readFile(path, 'utf8').catch((error: unknown) => {
-    throw new Failure('usage', `The search space "${path}" cannot be read: check that the file is there.`, {
-      cause: error,
-    });
-  });
-  try {
-    return JSON.parse(text) as unknown;
-  } catch (error) {
-    throw new Failure(
-      'usage',
-      `The search space "${path}" is not JSON: ${error instanceof Error ? error.message : ''}.`,
-      {
-        cause: error,
-      },
-    );
-  }
+  return {
+    ...run,
+    ...how,
+    dataset,
+    backbone,
+    settings,
+    space: grid ? readGrid(grid) : await readJsonFile(space!, 'The search space'),
+  };
 }
 
 async function goOn(
