@@ -5,7 +5,7 @@ import tseslint from 'typescript-eslint';
 import layers from './lint/layers.config.js';
 
 export default tseslint.config(
-  { ignores: ['dist/', 'release/', 'node_modules/', '.venv/', 'coverage/', 'src-main/engine/onnx/onnx_pb.ts'] },
+  { ignores: ['dist/', 'release/', 'node_modules/', '.venv/', 'coverage/', '**/*_pb.ts'] },
   eslint.configs.recommended,
   {
     files: ['**/*.{ts,cts}'],

@@ -15,6 +15,7 @@ export interface EdgeServeRequest {
   upto?: readonly number[];
   host: string;
   port: number;
+  grpcPort?: number;
   tokenFile?: string;
   tlsCert?: string;
   tlsKey?: string;

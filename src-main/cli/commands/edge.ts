@@ -14,6 +14,7 @@ const serveFlags = z.object({
   backbone: z.array(z.string()),
   host: z.string().min(1),
   port: wholeNumber('--port', { min: 0, max: 65535 }),
+  grpcPort: wholeNumber('--grpc-port', { min: 0, max: 65535 }).optional(),
   upto: wholeNumbers('--upto', { min: 1 }).optional(),
   tokenFile: z.string().optional(),
   tlsCert: z.string().optional(),
@@ -39,6 +40,7 @@ function addServe(edge: Command, session: Session): void {
     .requiredOption('--backbone <names...>', 'backbones of the workspace, or paths of ONNX files')
     .option('--host <address>', 'where to listen; any but this machine itself takes a token', '127.0.0.1')
     .option('--port <n>', '0 picks a free one', '8600')
+    .option('--grpc-port <n>', 'speak gRPC too, at this port (Triton has it at 8001)')
     .option('--upto <k,k,...>', 'blocks that the sums go up to (default: at 1/4, 1/2, 2/3, 3/4 and all of them)')
     .option('--token-file <file>', 'a file with the word that clients have to send')
     .option('--tls-cert <file>', "the server's certificate, PEM")
@@ -54,13 +56,14 @@ function addServe(edge: Command, session: Session): void {
       const { serveEdge } = await import('../../studio/edge-serve.ts');
       const about = { version: ownVersion(), logs: session.logFolder };
       const server = await serveEdge(await session.workspace(), { backbones, ...flags }, about);
-      const { url, port, token, models } = server;
+      const { url, port, grpcPort, token, models } = server;
       const lines = models.map(({ name, input }) => `  ${url}/v2/models/${name} (${input})`);
       session.answer(
-        { url, port, token },
+        { url, port, ...(grpcPort === null ? {} : { grpcPort }), token },
         [
           `Serving, ${token === null ? 'to this machine only' : 'to whoever has the token'}:`,
           ...lines,
+          ...(grpcPort === null ? [] : [`  gRPC at ${flags.host}:${grpcPort}`]),
           'Ctrl-C ends it once what was accepted is answered.',
         ].join('\n'),
       );

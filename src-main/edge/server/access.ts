@@ -39,7 +39,12 @@ export function checkAccess({ headers }: IncomingMessage, token: string | undefi
       throw new HttpError(403, 'Pages of other sites may not use this server.');
     return;
   }
-  const given = /^Bearer +(\S+) *$/i.exec(headers.authorization ?? '')?.[1];
+  checkToken(headers.authorization, token);
+}
+
+/** @param authorization the header of this name, or the metadata. @throws HttpError 401 */
+export function checkToken(authorization: string | undefined, token: string): void {
+  const given = /^Bearer +(\S+) *$/i.exec(authorization ?? '')?.[1];
   if (given === undefined || !isEqual(given, token))
     throw new HttpError(401, 'This server wants its token: send it as "Authorization: Bearer TOKEN".', {
       'www-authenticate': 'Bearer',

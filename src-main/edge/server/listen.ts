@@ -1,7 +1,7 @@
 /** The server's connections: what is accepted, for how long, and how it ends. */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
-import type { AddressInfo, Socket } from 'node:net';
+import type { AddressInfo, Server as NetServer, Socket } from 'node:net';
 import { Failure } from '../../base/failure.ts';
 import { ProtocolError } from '../../oip/protocol-error.ts';
 import { HttpError } from './http-error.ts';
@@ -23,8 +23,6 @@ export interface ListenOptions {
   answer: (request: IncomingMessage, signal: AbortSignal) => Promise<Answer>;
   /** Told of errors that are nobody's but ours. */
   onDefect: (error: unknown) => void;
-  /** Draining begins. */
-  onDrain: () => void;
 }
 
 const HEADERS_MS = 15_000;
@@ -36,7 +34,7 @@ const LINGER_MS = 500;
 export async function listen(options: ListenOptions): Promise<Listening> {
   const { limits, tls } = options;
   const timing = {
-    headersTimeout: HEADERS_MS,
+    headersTimeout: Math.min(HEADERS_MS, limits.receiveMs),
     requestTimeout: limits.receiveMs,
     keepAliveTimeout: IDLE_MS,
     connectionsCheckingInterval: 1000,
@@ -54,12 +52,11 @@ export async function listen(options: ListenOptions): Promise<Listening> {
   });
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => refuseConnection(error, socket));
 
-  const port = await open(server, options);
+  const port = await openPort(server, { ...options, flag: '--port' });
   return {
     port,
     drain: async () => {
       draining = true;
-      options.onDrain();
       const closed = new Promise((resolve) => server.close(resolve));
       const patience = AbortSignal.timeout(limits.drainMs);
       const outOfPatience = new Promise((resolve) => patience.addEventListener('abort', resolve));
@@ -89,13 +86,17 @@ function createFor(tls: ListenOptions['tls'], timing: object): Server {
   }
 }
 
-function open(server: Server, { host, port }: ListenOptions): Promise<number> {
+/** @param flag by which a user chooses the port. @returns the port. @throws Failure `port` */
+export function openPort(
+  server: NetServer,
+  { host, port, flag }: { host: string; port: number; flag: string },
+): Promise<number> {
   return new Promise((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => {
       const why =
         error.code === 'EADDRINUSE'
-          ? `Port ${port} is in use by another program: choose another with --port, or --port 0 for any.`
-          : `Nothing can listen at ${host}, port ${port} (${error.message}): choose others with --host and --port.`;
+          ? `Port ${port} is in use by another program: choose another with ${flag}, or ${flag} 0 for any.`
+          : `Nothing can listen at ${host}, port ${port} (${error.message}): choose others with --host and ${flag}.`;
       reject(new Failure('port', why, { cause: error }));
     });
     server.listen(port, host, () => resolve((server.address() as AddressInfo).port));

@@ -41,6 +41,17 @@ export class BodyRoom {
     }
   }
 
+  /** Counts a message that is there already. @throws HttpError 413, 503 */
+  async holding<T>(bytes: number, use: () => Promise<T>): Promise<T> {
+    const place = new Place(this.limits.requestBytes, (more) => this.take(more));
+    try {
+      place.grow(bytes);
+      return await use();
+    } finally {
+      place.free();
+    }
+  }
+
   private take(bytes: number): void {
     if (this.held + bytes > this.limits.bufferedBytes) throw busy(1);
     this.held += bytes;

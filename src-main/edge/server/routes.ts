@@ -9,7 +9,8 @@ import { checkAccess } from './access.ts';
 import { HttpError } from './http-error.ts';
 import { metricsText } from './metrics.ts';
 import type { BodyRoom } from './read-body.ts';
-import { VERSION, type ServedModel } from './served-model.ts';
+import type { ServedModel } from './served-model.ts';
+import type { ServedModels } from './served-models.ts';
 import { add } from './statistics.ts';
 
 export interface Answer {
@@ -19,45 +20,38 @@ export interface Answer {
 }
 
 export interface RoutesParts {
-  models: readonly ServedModel[];
+  models: ServedModels;
   room: BodyRoom;
   token: string | undefined;
-  version: string;
-  isDraining: () => boolean;
 }
 
-const EXTENSIONS = ['binary_tensor_data', 'model_configuration', 'model_repository', 'statistics'];
 const PACKERS = { gzip: promisify(gzip), deflate: promisify(deflate) };
 
 export class Routes {
-  private readonly models: ReadonlyMap<string, ServedModel>;
-
-  constructor(private readonly parts: RoutesParts) {
-    this.models = new Map(parts.models.map((model) => [model.name, model]));
-  }
+  constructor(private readonly parts: RoutesParts) {}
 
   /**
    * @param signal aborts when nobody waits for the answer any more
    * @throws HttpError, ProtocolError; anything else is a defect
    */
   async answer(request: IncomingMessage, signal: AbortSignal): Promise<Answer> {
+    const { models, room, token } = this.parts;
     const path = pathOf(request);
-    const draining = this.parts.isDraining();
     // Whoever looks after the machine may know that it runs without knowing the token.
     if (path.length === 3 && path[0] === 'v2' && path[1] === 'health') {
       allow(request, 'GET');
       if (path[2] === 'live') return json({ live: true });
-      if (path[2] === 'ready') return json({ ready: !draining }, draining ? 503 : 200);
+      if (path[2] === 'ready') return json({ ready: models.isReady }, models.isReady ? 200 : 503);
     }
-    checkAccess(request, this.parts.token);
+    checkAccess(request, token);
     if (path.length === 1 && path[0] === 'metrics') {
       allow(request, 'GET');
-      return text(metricsText(this.parts.models, this.parts.room.bytes));
+      return text(metricsText(models.all, room.bytes));
     }
     if (path[0] !== 'v2') throw nothingHere();
     if (path.length === 1) {
       allow(request, 'GET');
-      return json({ name: 'sidetune', version: this.parts.version, extensions: EXTENSIONS });
+      return json(models.metadata());
     }
     if (path[1] === 'repository') return this.repository(path.slice(2), request);
     if (path[1] !== 'models') throw nothingHere();
@@ -66,26 +60,21 @@ export class Routes {
 
   private repository(path: readonly string[], request: IncomingMessage): Answer {
     allow(request, 'POST');
-    if (path.length === 1 && path[0] === 'index')
-      return json(this.parts.models.map(({ name }) => ({ name, version: VERSION, state: 'READY', reason: '' })));
+    if (path.length === 1 && path[0] === 'index') return json(this.parts.models.index());
     if (path[0] === 'models')
       throw new HttpError(400, 'This server offers what it was started with, and loads nothing.');
     throw nothingHere();
   }
 
   private async model(path: readonly string[], request: IncomingMessage, signal: AbortSignal): Promise<Answer> {
+    const { models } = this.parts;
     const [name = '', ...rest] = path;
     if (name === 'stats' && rest.length === 0) {
       allow(request, 'GET');
-      return stats(this.parts.models);
+      return json(models.statistics());
     }
-    const model = this.models.get(name);
-    if (!model)
-      throw new HttpError(404, `There is no model of this name: there are ${[...this.models.keys()].join(', ')}.`);
-    if (rest[0] === 'versions') {
-      if (rest[1] !== VERSION) throw new HttpError(404, `Model "${name}" has the version ${VERSION} alone.`);
-      rest.splice(0, 2);
-    }
+    const versioned = rest[0] === 'versions' ? rest.splice(0, 2) : undefined;
+    const model = models.find(name, versioned && (versioned[1] ?? ''));
     if (rest.length > 1) throw nothingHere();
     if (rest[0] === 'infer') {
       allow(request, 'POST');
@@ -95,46 +84,35 @@ export class Routes {
     switch (rest[0]) {
       case undefined:
         return json(model.metadata());
-      case 'ready': {
-        const ready = !this.parts.isDraining();
-        return json({ name, ready }, ready ? 200 : 503);
-      }
+      case 'ready':
+        return json({ name, ready: models.isReady }, models.isReady ? 200 : 503);
       case 'config':
         return json(model.config());
       case 'stats':
-        return stats([model]);
+        return json(models.statistics([model]));
       default:
         throw nothingHere();
     }
   }
 
   private async infer(model: ServedModel, request: IncomingMessage, signal: AbortSignal): Promise<Answer> {
-    if (this.parts.isDraining())
-      throw new HttpError(503, 'The server is being stopped: ask again when it is back.', { 'retry-after': '5' });
+    const { models, room } = this.parts;
     const { statistics } = model;
-    const begun = performance.now();
-    try {
-      const answer = await this.parts.room.with(request, async (body, received) => {
+    return models.counted(model, () =>
+      room.with(request, async (body, received) => {
         statistics.bytesReceived += received;
         const headerLength = headerLengthOf(request);
         const asked = headerLength === 0 ? model.rawRequest(body) : decodeRequest(body, headerLength);
         const arrived = performance.now();
         const response = await model.infer(asked, signal);
         const inferred = performance.now();
-        const encoded = await packed(request, encodeResponse(response));
+        const answer = await packed(request, encodeResponse(response));
         add(statistics.computeOutput, performance.now() - inferred);
-        encoded.headers['server-timing'] = `infer;dur=${(inferred - arrived).toFixed(2)}`;
-        return encoded;
-      });
-      add(statistics.success, performance.now() - begun);
-      statistics.lastInference = Date.now();
-      statistics.bytesSent += answer.parts.reduce((sum, { byteLength }) => sum + byteLength, 0);
-      return answer;
-    } catch (error) {
-      add(statistics.fail, performance.now() - begun);
-      if (error instanceof HttpError && error.status === 503) statistics.rejected++;
-      throw error;
-    }
+        statistics.bytesSent += answer.parts.reduce((sum, { byteLength }) => sum + byteLength, 0);
+        answer.headers['server-timing'] = `infer;dur=${(inferred - arrived).toFixed(2)}`;
+        return answer;
+      }),
+    );
   }
 }
 
@@ -185,10 +163,6 @@ function digestOf(parts: readonly Uint8Array[]): Record<string, string> {
   const hash = createHash('sha256');
   for (const part of parts) hash.update(part);
   return { 'content-digest': `sha-256=:${hash.digest('base64')}:` };
-}
-
-function stats(models: readonly ServedModel[]): Answer {
-  return json({ model_stats: models.map(({ name, statistics }) => statistics.report(name, VERSION)) });
 }
 
 export function json(value: unknown, status = 200): Answer {

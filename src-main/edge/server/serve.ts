@@ -8,10 +8,11 @@ import { GatheringVit } from '../gathering-vit.ts';
 import { isLoopback, readToken } from './access.ts';
 import { Batcher } from './batcher.ts';
 import { DEFAULT_LIMITS, type Limits } from './limits.ts';
-import { listen } from './listen.ts';
+import { listen, type Listening } from './listen.ts';
 import { BodyRoom } from './read-body.ts';
 import { Routes } from './routes.ts';
 import { ServedModel } from './served-model.ts';
+import { ServedModels } from './served-models.ts';
 
 export interface ServeOptions {
   backbones: readonly Backbone[];
@@ -20,6 +21,8 @@ export interface ServeOptions {
   host: string;
   /** 0 picks one. */
   port: number;
+  /** Of gRPC, which is not spoken when left out; 0 picks one. */
+  grpcPort?: number;
   tokenFile?: string;
   tls?: { cert: string; key: string };
   threads?: number;
@@ -33,6 +36,7 @@ export interface ServeOptions {
 export interface EdgeServer {
   url: string;
   port: number;
+  grpcPort: number | null;
   token: string | null;
   models: readonly ServedModel[];
   /** Answers what has been accepted, then ends. */
@@ -47,7 +51,7 @@ export function usualUpto(blocks: number): number[] {
 
 /** @throws Failure `usage`, `token-file`, `tls`, `port`, `backbone` */
 export async function serveBackbones(options: ServeOptions): Promise<EdgeServer> {
-  const { backbones, host, port, tokenFile, onDefect } = options;
+  const { backbones, host, port, grpcPort, tokenFile, onDefect } = options;
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
   const token = tokenFile === undefined ? undefined : await readToken(tokenFile);
   if (token === undefined && !isLoopback(host))
@@ -58,6 +62,7 @@ export async function serveBackbones(options: ServeOptions): Promise<EdgeServer>
   const tls = options.tls && { cert: await readPem(options.tls.cert), key: await readPem(options.tls.key) };
   const decoder = new LateDecoder();
   const vits: GatheringVit[] = [];
+  const listening: Listening[] = [];
   const close = async () => {
     for (const vit of vits) await vit.close();
     await decoder.close();
@@ -76,28 +81,31 @@ export async function serveBackbones(options: ServeOptions): Promise<EdgeServer>
     checkNames(models);
     let draining = false;
     const room = new BodyRoom(limits);
-    const routes = new Routes({ models, room, token, version: options.version, isDraining: () => draining });
-    const listening = await listen({
-      host,
-      port,
-      tls,
-      limits,
-      onDefect,
-      answer: (request, signal) => routes.answer(request, signal),
-      onDrain: () => (draining = true),
-    });
+    const served = new ServedModels(models, { version: options.version, isDraining: () => draining });
+    const routes = new Routes({ models: served, room, token });
+    const common = { host, tls, limits, onDefect };
+    listening.push(await listen({ ...common, port, answer: (request, signal) => routes.answer(request, signal) }));
+    if (grpcPort !== undefined) {
+      const { listenGrpc } = await import('./listen-grpc.ts');
+      const { grpcAnswers } = await import('./grpc-answers.ts');
+      listening.push(await listenGrpc({ ...common, port: grpcPort, token, answers: grpcAnswers(served, room) }));
+    }
+    const [http, grpc] = listening;
     const shown = host.includes(':') ? `[${host}]` : host;
     return {
-      url: `${tls ? 'https' : 'http'}://${shown}:${listening.port}`,
-      port: listening.port,
+      url: `${tls ? 'https' : 'http'}://${shown}:${http!.port}`,
+      port: http!.port,
+      grpcPort: grpc?.port ?? null,
       token: token ?? null,
       models,
       close: async () => {
-        await listening.drain();
+        draining = true;
+        await Promise.all(listening.map((each) => each.drain()));
         await close();
       },
     };
   } catch (error) {
+    await Promise.all(listening.map((each) => each.drain()));
     await close();
     throw error;
   }

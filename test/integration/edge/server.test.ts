@@ -1,4 +1,3 @@
-import { execFileSync } from 'node:child_process';
 import { createHash, randomUUID } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { request as tlsRequest } from 'node:https';
@@ -16,6 +15,7 @@ import { halvesToFloats } from '../../../src-main/engine/half.ts';
 import { decodeResponse, encodeRequest } from '../../../src-main/oip/messages.ts';
 import { floatsOf, halvesOf, joinBytes, type WireTensor } from '../../../src-main/oip/tensors.ts';
 import { Workspace } from '../../../src-main/workspace/workspace.ts';
+import { writeCertificate } from './certificate.ts';
 import { startEdge } from './edge-process.ts';
 
 const SIZE = 16;
@@ -200,6 +200,35 @@ describe('a served backbone', () => {
     }));
 });
 
+it('who sends nothing, or too slowly, or leaves without a word, is let go', () =>
+  withServer({ receiveMs: 300, sendMs: 300 }, async ({ url, port }) => {
+    const head = (bytes: number) =>
+      `POST /v2/models/small/infer HTTP/1.1\r\nhost: x\r\ncontent-length: ${bytes}\r\n\r\n`;
+    const heard = (sent: string, drip: boolean) =>
+      new Promise<string>((resolve) => {
+        let text = '';
+        const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true }, () => socket.write(sent));
+        const dripping = setInterval(() => drip && socket.write('x'), 50);
+        socket.on('data', (bytes) => (text += bytes.toString())).on('error', () => undefined);
+        socket
+          .on('end', () => socket.destroy())
+          .on('close', () => {
+            clearInterval(dripping);
+            resolve(text.split('\r\n')[0]!);
+          });
+      });
+    const slow = 'HTTP/1.1 408 Request Timeout';
+    expect(
+      await Promise.all([
+        heard('', false),
+        heard('GET /v2 HTTP/1.1\r\nx: ', true),
+        heard(head(5000), false),
+        heard(head(5000), true),
+      ]),
+    ).toEqual([slow, slow, slow, slow]);
+    expect((await infer(url, pixels(noise(1)), ['cls'])).response.status).toBe(200);
+  }));
+
 describe('whoever has not the token', () => {
   it('is refused everything but whether the server runs', async () => {
     const tokenFile = join(folder, 'token');
@@ -232,37 +261,11 @@ describe('whoever has not the token', () => {
 });
 
 it('TLS from files', async () => {
-  const [key, cert] = [join(folder, 'key.pem'), join(folder, 'cert.pem')];
-  execFileSync(
-    'openssl',
-    [
-      'req',
-      '-x509',
-      '-newkey',
-      'ec',
-      '-pkeyopt',
-      'ec_paramgen_curve:prime256v1',
-      '-nodes',
-      '-keyout',
-      key,
-      '-out',
-      cert,
-      '-days',
-      '1',
-      '-subj',
-      '/CN=localhost',
-      '-addext',
-      'subjectAltName=DNS:localhost,IP:127.0.0.1',
-    ],
-    { stdio: 'ignore' },
-  );
+  const { key, cert, ca } = await writeCertificate(folder);
   const server = await serve({}, { tls: { cert, key } });
   try {
-    const { readFileSync } = await import('node:fs');
     const status = await new Promise((resolve, reject) => {
-      const asked = tlsRequest(`${server.url}/v2`, { ca: readFileSync(cert), agent: false }, (answer) =>
-        resolve(answer.statusCode),
-      );
+      const asked = tlsRequest(`${server.url}/v2`, { ca, agent: false }, (answer) => resolve(answer.statusCode));
       asked.on('error', reject).end();
     });
     expect(status).toBe(200);
