@@ -121,7 +121,17 @@ const exportAnswer = z.strictObject({
   }),
 });
 
-const demoAnswer = z.strictObject({ runs: z.array(trainAnswer), export: exportAnswer });
+const demoAnswer = z.strictObject({
+  runs: z.array(trainAnswer),
+  sweep: z.strictObject({
+    sweep: z.string(),
+    trials: z.array(z.looseObject({ trial: z.int(), state: z.literal('done'), test: z.null() })).length(4),
+    best: trainAnswer,
+    retrained: z.null(),
+    seconds: z.strictObject({ extract: z.literal(0), train: z.number().positive(), total: z.number().positive() }),
+  }),
+  export: exportAnswer,
+});
 
 const smallVit = () => writePlainVit({ size: 16, patch: 4, width: 12, blocks: 2, heads: 3 });
 
@@ -259,7 +269,7 @@ describe('demo', () => {
     expect(existsSync(join(base, 'workspace', 'samples'))).toBe(false);
   });
 
-  it('shows linear, MIET and LAST, all on what one pass of the ViT gave, and an export', async () => {
+  it('shows linear, MIET and LAST and a sweep, all on what one pass of the ViT gave, and an export', async () => {
     // Smaller samples than its own, where it looks for those that it has made before.
     const samples = join(base, 'demo', 'samples');
     await writeOrientationSet(join(samples, 'orientation'), { train: 16, val: 16, test: 0, size: 24 });
