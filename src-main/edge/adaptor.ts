@@ -53,41 +53,80 @@ export interface AdaptorFacts {
   base: 'cls' | 'mean' | null;
 }
 
+/** An exported adaptor as it lies in its file. */
+export interface AdaptorFile {
+  facts: AdaptorFacts;
+  /** What the maps that it reads are divided by. */
+  scales: readonly number[];
+  bytes: Uint8Array;
+}
+
+/** @throws Failure `missing-file`, `no-adaptor` */
+export async function readAdaptor(file: string): Promise<AdaptorFile> {
+  const bytes = await readModelFile(file);
+  const model = parseModel(bytes, file);
+  const metadata = metadataSchema.safeParse(
+    Object.fromEntries(model.metadataProps.map(({ key, value }) => [key, value])),
+  );
+  const inputs = (model.graph?.input ?? []).map(({ name }) => name);
+  if (!metadata.success || !inputs.some((name) => name === FEATURES || name === BASE))
+    throw new Failure(
+      'no-adaptor',
+      `"${file}" is no adaptor: give the adaptor.onnx that "sidetune export RUN --form adaptor" writes.`,
+    );
+  const { labels, provenance, settings, pool, maps, scales } = metadata.data;
+  const facts: AdaptorFacts = {
+    labels,
+    backbone: { name: provenance.backbone, sha256: provenance.backboneSha256 },
+    maps,
+    storage: settings.cache === 'int8' ? 'int8' : 'fp16',
+    base: inputs.includes(BASE) ? pool : null,
+  };
+  return { facts, scales, bytes };
+}
+
+/**
+ * What an adaptor is fed with.
+ * @param features of `count` images, the maps divided by `scales`
+ */
+export function feedsOf(
+  adaptor: Pick<AdaptorFile, 'facts' | 'scales'>,
+  { maps, baseCls, baseMean }: TappedBatch,
+  scales: readonly number[],
+  count: number,
+  { tokens, width }: { tokens: number; width: number },
+): Record<string, SentTensor> {
+  const feeds: Record<string, SentTensor> = {};
+  if (maps.length > 0) {
+    const own = maps.map(({ map }, index) => rescaled(map, scales[index]! / adaptor.scales[index]!));
+    const data = stacked(own, count, tokens * width);
+    feeds[FEATURES] = { storage: 'float16', shape: [count, maps.length, tokens, width], data };
+  }
+  const { base } = adaptor.facts;
+  if (base) feeds[BASE] = { storage: 'float32', shape: [count, width], data: base === 'cls' ? baseCls! : baseMean };
+  return feeds;
+}
+
 export class Adaptor {
   private constructor(
-    readonly facts: AdaptorFacts,
-    private readonly scales: readonly number[],
+    private readonly file: AdaptorFile,
     private readonly thread: SessionThread,
     private readonly session: ThreadSession,
   ) {}
 
+  get facts(): AdaptorFacts {
+    return this.file.facts;
+  }
+
   /** @throws Failure `missing-file`, `no-adaptor` */
-  static async open(file: string, threads = availableParallelism()): Promise<Adaptor> {
-    const bytes = await readModelFile(file);
-    const model = parseModel(bytes, file);
-    const metadata = metadataSchema.safeParse(
-      Object.fromEntries(model.metadataProps.map(({ key, value }) => [key, value])),
-    );
-    const inputs = (model.graph?.input ?? []).map(({ name }) => name);
-    if (!metadata.success || !inputs.some((name) => name === FEATURES || name === BASE))
-      throw new Failure(
-        'no-adaptor',
-        `"${file}" is no adaptor: give the adaptor.onnx that "sidetune export RUN --form adaptor" writes.`,
-      );
-    const { labels, provenance, settings, pool, maps, scales } = metadata.data;
-    const facts: AdaptorFacts = {
-      labels,
-      backbone: { name: provenance.backbone, sha256: provenance.backboneSha256 },
-      maps,
-      storage: settings.cache === 'int8' ? 'int8' : 'fp16',
-      base: inputs.includes(BASE) ? pool : null,
-    };
+  static async open(path: string, threads = availableParallelism()): Promise<Adaptor> {
+    const file = await readAdaptor(path);
     const thread = new SessionThread();
     try {
-      return new Adaptor(facts, scales, thread, await thread.open(bytes, threads));
+      return new Adaptor(file, thread, await thread.open(file.bytes, threads));
     } catch (error) {
       await thread.close();
-      throw new Failure('no-adaptor', `onnxruntime cannot open "${file}": export it again.`, { cause: error });
+      throw new Failure('no-adaptor', `onnxruntime cannot open "${path}": export it again.`, { cause: error });
     }
   }
 
@@ -96,19 +135,12 @@ export class Adaptor {
    * @returns logits [count, classes]
    */
   async logits(
-    { maps, baseCls, baseMean }: TappedBatch,
+    features: TappedBatch,
     scales: readonly number[],
     count: number,
-    { tokens, width }: { tokens: number; width: number },
+    shape: { tokens: number; width: number },
   ): Promise<Float32Array> {
-    const feeds: Record<string, SentTensor> = {};
-    if (maps.length > 0) {
-      const own = maps.map(({ map }, index) => rescaled(map, scales[index]! / this.scales[index]!));
-      const data = stacked(own, count, tokens * width);
-      feeds[FEATURES] = { storage: 'float16', shape: [count, maps.length, tokens, width], data };
-    }
-    const { base } = this.facts;
-    if (base) feeds[BASE] = { storage: 'float32', shape: [count, width], data: base === 'cls' ? baseCls! : baseMean };
+    const feeds = feedsOf(this.file, features, scales, count, shape);
     return (await this.session.run(feeds))[LOGITS]!.data as Float32Array;
   }
 

@@ -37,6 +37,7 @@ const kinds: Readonly<Record<string, string>> = {
   import: 'An import',
   evaluate: 'An evaluation',
   export: 'An export',
+  tradeoff: 'A table of accuracy against transfer',
 };
 
 function sentence(kind: string): string {

@@ -104,9 +104,12 @@ async function eachOrError(
   return predictions;
 }
 
-/** The ViT that an adaptor was trained beside, on a server. */
-async function findBackbone(
-  { server: address, cardFile, tokenFile, caFile }: EdgeRunRequest,
+/**
+ * The ViT that an adaptor was trained beside, on a server.
+ * @throws Failure `usage`, `no-served-model`, and those of `OipClient`
+ */
+export async function findBackbone(
+  { server: address, cardFile, tokenFile, caFile }: ServedAccess & { server: string },
   { backbone: wanted }: AdaptorFacts,
 ): Promise<Backbone> {
   if (!isAddress(address))

@@ -24,7 +24,7 @@ export interface TradeoffRequest {
   backbone: string;
   server?: ServedAccess;
   /** A .csv or .json file to write the rows to. */
-  out: string;
+  out?: string;
   /** Blocks that the sums go up to. */
   upto?: readonly number[];
   /** Of every run, where the method's own are not wanted. */
@@ -51,8 +51,8 @@ export interface TradeoffRow {
 
 export interface Tradeoff {
   rows: TradeoffRow[];
-  /** Absolute path of the file. */
-  out: string;
+  /** Absolute path of the file, where one was asked for. */
+  out?: string;
 }
 
 interface Plan extends Pick<TradeoffRow, 'features' | 'upto' | 'datatype' | 'bytesPerImage'> {
@@ -62,6 +62,9 @@ interface Plan extends Pick<TradeoffRow, 'features' | 'upto' | 'datatype' | 'byt
 }
 
 export interface TradeoffOptions extends TaskOptions {
+  /** Rows that an earlier part of the job has come to. */
+  known?: readonly TradeoffRow[];
+  /** Told of each row, those that were known among them. */
   onRow?: (row: TradeoffRow, done: number, total: number) => void;
   onEpoch?: (metrics: EpochMetrics, epochs: number) => void;
 }
@@ -80,14 +83,17 @@ export async function edgeTradeoff(
   request: TradeoffRequest,
   options: TradeoffOptions = {},
 ): Promise<Tradeoff> {
-  const out = await checkRecordsPath(request.out);
+  const out = request.out === undefined ? undefined : await checkRecordsPath(request.out);
   const backbone = await resolveBackbone(workspace, request.backbone, request.server);
   const { source, images } = await resolveDataset(workspace, request.dataset, options);
   const plans = plansOf(backbone, request);
   const sample = images.slice(0, MEASURED).map((image) => locate({ source }, image));
+  const knownFor = ({ features, upto, datatype }: Plan): TradeoffRow | undefined =>
+    options.known?.find((row) => row.features === features && row.upto === upto && row.datatype === datatype);
+  const missing = plans.filter((plan) => !knownFor(plan));
   const measured = await withServer(workspace, backbone, async (served) => {
     const found: TradeoffRow['measured'][] = [];
-    for (const { maps, base, datatype } of plans) {
+    for (const { maps, base, datatype } of missing) {
       options.signal?.throwIfAborted();
       const storage = datatype === 'int8' ? 'int8' : 'fp16';
       const retry = { signal: options.signal, tryFor: 20 };
@@ -103,15 +109,20 @@ export async function edgeTradeoff(
     return found;
   });
   const rows: TradeoffRow[] = [];
-  for (const [index, { settings, features, upto, datatype, bytesPerImage }] of plans.entries()) {
-    const { dataset, server, threads } = request;
-    const asked = { dataset, backbone: request.backbone, server, threads, settings };
-    const { signal, onProgress, onRemark, onEpoch } = options;
-    const { run, val, test } = await train(workspace, asked, { signal, onProgress, onRemark, onEpoch });
-    const row = { features, upto, datatype, bytesPerImage, measured: measured[index]!, val, test, run };
+  for (const plan of plans) {
+    let row = knownFor(plan);
+    if (!row) {
+      const { settings, features, upto, datatype, bytesPerImage } = plan;
+      const { dataset, server, threads } = request;
+      const asked = { dataset, backbone: request.backbone, server, threads, settings };
+      const { signal, onProgress, onRemark, onEpoch } = options;
+      const { run, val, test } = await train(workspace, asked, { signal, onProgress, onRemark, onEpoch });
+      row = { features, upto, datatype, bytesPerImage, measured: measured[missing.indexOf(plan)]!, val, test, run };
+    }
     rows.push(row);
     options.onRow?.(row, rows.length, plans.length);
   }
+  if (out === undefined) return { rows };
   await writeRecords(out, COLUMNS, rows.map(recordOf));
   return { rows, out };
 }

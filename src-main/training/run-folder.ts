@@ -43,7 +43,7 @@ export const configSchema = z.object({
 });
 export type RunConfig = z.infer<typeof configSchema>;
 
-const scoreSchema = z.object({ top1: z.number(), macro: z.number() });
+export const scoreSchema = z.object({ top1: z.number(), macro: z.number() });
 export type Score = z.infer<typeof scoreSchema>;
 
 /** One line of metrics.jsonl. Strict: a checksum whose own name is damaged must not pass for none. */

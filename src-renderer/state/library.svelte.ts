@@ -104,6 +104,10 @@ class Library {
       case 'pace':
         for (const listener of this.paceListeners) listener(event);
         break;
+      case 'edge':
+      case 'tradeoffs':
+        // Their page listens itself.
+        break;
       case 'sweep':
         for (const listener of this.sweepListeners) listener(event);
         break;

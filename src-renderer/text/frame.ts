@@ -52,6 +52,7 @@ export const jobs = {
     sweep: 'Sweeping',
     evaluate: 'Evaluating',
     export: 'Exporting',
+    tradeoff: 'Accuracy against transfer',
   },
   states: {
     waiting: 'waiting',

@@ -16,6 +16,11 @@ import type { PredictedPage } from '../analysis/predicted-images.ts';
 import type { PictureAttention, ShownEvaluation } from '../analysis/run-analysis.ts';
 import type { EditedDataset, ListedEdit } from '../dataset-edits.ts';
 import type { DatasetView, ImageDetails } from '../dataset-view.ts';
+import type { ConnectedBackbone, OfferedBackbone } from '../edge-connect.ts';
+import type { EdgeCosts } from '../edge-costs.ts';
+import type { FetchedFeatures, ShownAdaptor } from '../edge-device.ts';
+import type { ShownServer, StartedServer } from '../edge-serving.ts';
+import { tradeoffRequestSchema, type KeptTradeoff } from '../edge-tradeoffs.ts';
 import type { Diagnosis, Machine } from '../doctor.ts';
 import type { CachedFeatures, ClearedFeatures } from '../features.ts';
 import type { Forecast } from '../forecast.ts';
@@ -99,6 +104,8 @@ const ofSweep = z.object({ sweep: z.string().min(1) });
 const moreOfSweep = { trials: z.int().min(1).optional(), parallel: z.int().min(1).optional() };
 
 export const retrainSchema = ofSweep.extend({ trial: z.int().min(0).optional() });
+
+const ofServer = z.object({ url: z.string().min(1), token: z.string().min(1).optional() });
 
 /** What a form knows of the backbone that is chosen in it. */
 const backboneFacts = z.object({ name: z.string(), blocks: z.int(), width: z.int(), prefix: z.int() });
@@ -237,6 +244,44 @@ export const calls = {
   /** Trains the settings of the best trial, or of one, on train and val together, as a run that test is read for. */
   'sweeps.retrain': call(retrainSchema).gives<Job>(),
   'sweeps.remove': call(ofSweep).gives<null>(),
+
+  /** The server that the window has started. */
+  'edge.server': call(nothing).gives<ShownServer | null>(),
+  'edge.serve': call(
+    z.object({
+      backbones: z.array(z.string().min(1)).min(1),
+      /** Whether other machines may use it, for which they need a token. */
+      network: z.boolean(),
+      token: z.boolean(),
+      /** 0 picks one. */
+      port: z.int().min(0).max(65_535),
+      upto: z.array(z.int().min(1)).min(1).optional(),
+    }),
+  ).gives<StartedServer>(),
+  /** Answered once what the server has accepted is. */
+  'edge.stop': call(nothing).gives<null>(),
+  /** What a server offers, ours or another of the protocol. */
+  'edge.look': call(ofServer).gives<OfferedBackbone[]>(),
+  /** Takes a served model in as a backbone. */
+  'edge.connect': call(ofServer).gives<{ name: string }>(),
+  'edge.connected': call(nothing).gives<ConnectedBackbone[]>(),
+  /** An adaptor to decide with: a run's, or an exported file. */
+  'edge.adaptor': call(
+    z.union([z.object({ run: z.string().min(1) }), z.object({ file: z.string().min(1) })]),
+  ).gives<ShownAdaptor>(),
+  /** What a server makes of a picture for an adaptor; it is kept ready for the next one. */
+  'edge.features': call(
+    z.object({
+      adaptor: z.string().min(1),
+      server: z.string().min(1),
+      name: z.string().min(1),
+      bytes: pictureBytes,
+    }),
+  ).gives<FetchedFeatures>(),
+  'edge.costs': call(z.object({ backbone: z.string().min(1), dataset: z.string().min(1) })).gives<EdgeCosts>(),
+  'edge.tradeoffs': call(nothing).gives<KeptTradeoff[]>(),
+  'edge.tradeoff': call(tradeoffRequestSchema).gives<Job>(),
+  'edge.removeTradeoff': call(ofJob).gives<null>(),
 
   'jobs.list': call(nothing).gives<Job[]>(),
   'jobs.pause': call(ofJob).gives<null>(),

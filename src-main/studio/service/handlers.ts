@@ -3,6 +3,11 @@ import * as backbones from '../backbones.ts';
 import { editDataset, listEdits, stepEdits } from '../dataset-edits.ts';
 import { checkStamp, imageDetails, viewDataset } from '../dataset-view.ts';
 import * as datasets from '../datasets.ts';
+import { connectBackbone, listConnected, lookAtServer } from '../edge-connect.ts';
+import { edgeCosts } from '../edge-costs.ts';
+import type { EdgeDevice } from '../edge-device.ts';
+import type { EdgeServing } from '../edge-serving.ts';
+import { listTradeoffs, removeTradeoff } from '../edge-tradeoffs.ts';
 import { describeMachine, diagnose } from '../doctor.ts';
 import { clearFeatures, listFeatures } from '../features.ts';
 import { forecastTraining } from '../forecast.ts';
@@ -39,6 +44,7 @@ export function handlersOf(
   loaded: LoadedDatasets,
   tryOut: TryOut,
   analysis: RunAnalysis,
+  edge: { serving: EdgeServing; device: EdgeDevice },
   tell: (event: StudioEvent) => void,
 ): Handlers {
   const changed = (what: 'datasets' | 'backbones' | 'runs' | 'sweeps') => tell({ type: 'changed', what });
@@ -145,6 +151,30 @@ export function handlersOf(
     'sweeps.remove': async ({ sweep }) => {
       await sweeps.removeSweep(workspace, sweep);
       changed('sweeps');
+      return null;
+    },
+
+    'edge.server': async () => edge.serving.shown(),
+    'edge.serve': (request) => edge.serving.start(request),
+    'edge.stop': async () => {
+      await edge.serving.stop();
+      return null;
+    },
+    'edge.look': (request) => lookAtServer(workspace, request),
+    'edge.connect': async (request) => {
+      const name = await connectBackbone(workspace, request);
+      changed('backbones');
+      return { name };
+    },
+    'edge.connected': () => listConnected(workspace),
+    'edge.adaptor': (source) => edge.device.adaptor(source),
+    'edge.features': (request) => edge.device.features(request),
+    'edge.costs': async ({ backbone, dataset }) => edgeCosts(workspace, backbone, (await loaded.get(dataset)).images),
+    'edge.tradeoffs': () => listTradeoffs(workspace),
+    'edge.tradeoff': async (request) => jobs.add('tradeoff', request.dataset, request),
+    'edge.removeTradeoff': async ({ id }) => {
+      await removeTradeoff(workspace, id);
+      tell({ type: 'tradeoffs' });
       return null;
     },
 

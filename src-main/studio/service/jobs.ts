@@ -32,6 +32,7 @@ const LANES: Readonly<Record<JobKind, 'compute' | 'intake'>> = {
   sweep: 'compute',
   evaluate: 'compute',
   export: 'compute',
+  tradeoff: 'compute',
   import: 'intake',
   sample: 'intake',
   backbone: 'intake',

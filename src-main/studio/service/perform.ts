@@ -5,6 +5,7 @@ import type { RunResult } from '../../training/run-folder.ts';
 import type { Workspace } from '../../workspace/workspace.ts';
 import * as backbones from '../backbones.ts';
 import * as datasets from '../datasets.ts';
+import { beginTradeoff, continueTradeoff, tradeoffRequestSchema, type KeptTradeoff } from '../edge-tradeoffs.ts';
 import { evaluate } from '../evaluate.ts';
 import { exportRun } from '../export.ts';
 import { requestToResume } from '../resume.ts';
@@ -56,6 +57,8 @@ export function performerOf(workspace: Workspace, tell: (event: StudioEvent) => 
         return trainJob(workspace, request, context, tell);
       case 'sweep':
         return sweepJob(workspace, request, context, tell);
+      case 'tradeoff':
+        return tradeoffJob(workspace, request, context, tell);
       case 'evaluate':
         return evaluate(workspace, calls['runs.evaluate'].request.parse(request), options);
       case 'export': {
@@ -141,4 +144,32 @@ async function sweepJob(
     tell({ type: 'changed', what: 'sweeps' });
     tell({ type: 'changed', what: 'runs' });
   }
+}
+
+/** Comes to a table of accuracy against transfer, or to the rows that one lacks. */
+async function tradeoffJob(
+  workspace: Workspace,
+  request: unknown,
+  { run: begun, signal, onProgress, onRun }: JobContext,
+  tell: (event: StudioEvent) => void,
+): Promise<KeptTradeoff> {
+  const id = begun ?? (await beginTradeoff(workspace, tradeoffRequestSchema.parse(request))).id;
+  const changed = () => tell({ type: 'tradeoffs' });
+  onRun(id);
+  changed();
+  let row = 'row 1';
+  return continueTradeoff(workspace, id, {
+    signal,
+    onRemark: (sentence) => tell({ type: 'remark', sentence }),
+    onProgress: ({ task, ...progress }) => {
+      // Epochs say more of a run than its images.
+      if (task !== 'train') onProgress({ task: `${row}, ${task}`, ...progress });
+    },
+    onEpoch: ({ epoch }, epochs) => onProgress({ task: row, done: epoch, total: epochs, unit: 'epochs' }),
+    onRow: (_, done, total) => {
+      row = `row ${Math.min(done + 1, total)} of ${total}`;
+      changed();
+      tell({ type: 'changed', what: 'runs' });
+    },
+  });
 }

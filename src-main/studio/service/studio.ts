@@ -9,6 +9,8 @@ import { calls, type CallName, type CheckedRequestOf, type ReplyOf } from './cal
 import type { Answered, Listener } from './client.ts';
 import type { Job, StudioError, StudioEvent } from './events.ts';
 import { handlersOf, type Handlers } from './handlers.ts';
+import { EdgeDevice } from '../edge-device.ts';
+import { EdgeServing } from '../edge-serving.ts';
 import { LoadedDatasets } from '../loaded-datasets.ts';
 import { Pictures } from '../pictures.ts';
 import { RunAnalysis } from '../analysis/run-analysis.ts';
@@ -56,10 +58,13 @@ export class Studio {
     const datasets = new LoadedDatasets(workspace);
     const tryOut = new TryOut(workspace);
     const analysis = new RunAnalysis(workspace, (name) => datasets.get(name));
-    const handlers = handlersOf(workspace, jobs, datasets, tryOut, analysis, tell);
+    const serving = new EdgeServing(workspace, (server) => tell({ type: 'edge', server }));
+    const device = new EdgeDevice(workspace);
+    const handlers = handlersOf(workspace, jobs, datasets, tryOut, analysis, { serving, device }, tell);
     // What is in the way of tidying up is no reason not to open.
     await emptyTrash(workspace).catch(() => undefined);
-    return new Studio(workspace, listeners, jobs, new Pictures(datasets), [tryOut, analysis], handlers, release);
+    const kept = [tryOut, analysis, device, serving];
+    return new Studio(workspace, listeners, jobs, new Pictures(datasets), kept, handlers, release);
   }
 
   /** Answers one call, whatever was sent: nothing is thrown, and an error is one sentence. */
