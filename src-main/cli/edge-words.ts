@@ -1,14 +1,15 @@
 /** What edge tuning costs, in words and tables. */
 import type { EdgeRunResult } from '../studio/edge-run.ts';
 import type { TradeoffRow } from '../studio/edge-tradeoff.ts';
-import { byteSize, duration, percent, table } from './format.ts';
+import { byteSize, milliseconds, percent, table } from './format.ts';
 
 /** Bytes and times of what was done, and beside them the other ways to do it. */
-export function describeCosts({ bytes, bytesPerImage, seconds, alternatives }: EdgeRunResult): string[] {
+export function describeCosts({ bytes, bytesPerImage, seconds, joules, alternatives }: EdgeRunResult): string[] {
   return [
     [
       `Up ${byteSize(bytes.up)} (${byteSize(bytesPerImage.up)} an image), down ${byteSize(bytes.down)} (${byteSize(bytesPerImage.down)} an image)`,
-      `Server ${duration(seconds.server)}, network ${duration(seconds.network)}, device ${duration(seconds.device)}`,
+      `Server ${milliseconds(seconds.server)}, network ${milliseconds(seconds.network)}, device ${milliseconds(seconds.device)}`,
+      ...(joules === null ? [] : [`The processor used ${joules.toFixed(1)} J meanwhile, all that ran on it together`]),
     ].join('\n'),
     table(
       ['COMPUTED, EACH IMAGE', 'UP>', 'DOWN>', 'ONCE>', 'DECIDES'],

@@ -16,6 +16,13 @@ export function duration(seconds: number | null | undefined): string {
   return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }
 
+/** 0.0042 -> "4.2 ms", 0.731 -> "731 ms", and from a second on as `duration`. */
+export function milliseconds(seconds: number): string {
+  const ms = seconds * 1000;
+  if (ms >= 999.5) return duration(seconds);
+  return `${ms.toFixed(ms < 9.95 ? 1 : 0)} ms`;
+}
+
 /** 3_600_000 -> "3.6 MB". In powers of 1000, as disks are sold. */
 export function byteSize(bytes: number | null | undefined): string {
   if (bytes == null) return '-';

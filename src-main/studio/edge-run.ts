@@ -5,6 +5,7 @@ import { Failure } from '../base/failure.ts';
 import type { TaskOptions } from '../base/progress.ts';
 import { Adaptor, type AdaptorFacts } from '../edge/adaptor.ts';
 import { alternatives, type Alternative } from '../edge/costs.ts';
+import { EnergyMeter } from '../edge/energy.ts';
 import { ServedVit } from '../features/served-vit.ts';
 import { structureOf, type BackboneCard } from '../oip/card.ts';
 import { OipClient, type RetryOptions } from '../oip/client.ts';
@@ -27,6 +28,8 @@ export interface EdgeRunResult {
   bytes: { up: number; down: number };
   bytesPerImage: { up: number; down: number };
   seconds: { server: number; network: number; device: number };
+  /** What this machine's processor used meanwhile, for whomever; null where the system does not tell. */
+  joules: number | null;
   /** The ways to share the work, computed for this ViT and these images. */
   alternatives: Alternative[];
 }
@@ -48,6 +51,7 @@ export async function runOnEdge(
     const { maps, storage, base } = adaptor.facts;
     const vit = await ServedVit.open(backbone, { maps, storage, base: base !== null, retry: { ...RETRY, signal } });
     try {
+      const meter = await EnergyMeter.start();
       let device = 0;
       const classify = async (paths: readonly string[]): Promise<Prediction[]> => {
         const features = await vit.tap(paths.map((path) => ({ path })));
@@ -67,6 +71,7 @@ export async function runOnEdge(
         answers.push(...(await eachOrError(readable.slice(first, first + vit.batch), classify)));
         onProgress?.({ task: 'predict', done: answers.length, total: readable.length, unit: 'images' });
       }
+      const joules = await meter?.joules().catch(() => undefined);
       let next = 0;
       const predictions = asked.map(({ path, error }) =>
         error === undefined ? answers[next++]! : { image: path, error },
@@ -78,6 +83,7 @@ export async function runOnEdge(
         bytes: { up, down },
         bytesPerImage: { up: up / each, down: down / each },
         seconds: { ...seconds, device },
+        joules: joules ?? null,
         alternatives: alternatives(backbone.structure, await meanBytes(readable)),
       };
     } finally {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { byteSize, counted, duration, grouped, percent, table } from '../../../src-main/cli/format.ts';
+import { byteSize, counted, duration, grouped, milliseconds, percent, table } from '../../../src-main/cli/format.ts';
 
 describe('numbers for people', () => {
   it.each([
@@ -19,6 +19,14 @@ describe('numbers for people', () => {
     [Infinity, '-'],
     [null, '-'],
   ])('duration(%s) is %s', (seconds, words) => expect(duration(seconds)).toBe(words));
+
+  it.each([
+    [0.00004, '0.0 ms'],
+    [0.0042, '4.2 ms'],
+    [0.7314, '731 ms'],
+    [0.9996, '1.0 s'],
+    [83, '1 min 23 s'],
+  ])('milliseconds(%s) is %s', (seconds, words) => expect(milliseconds(seconds)).toBe(words));
 
   it.each([
     [0, '0 B'],

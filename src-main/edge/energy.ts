@@ -1,0 +1,50 @@
+/** What the processor has used, where Linux tells: the counters of RAPL under powercap, which often only root may read. */
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+
+const COUNTERS = '/sys/class/powercap';
+/** A whole processor; its cores and memory controllers are `intel-rapl:0:0` and are counted within. AMD's too are called so. */
+const PACKAGE = /^intel-rapl:\d+$/;
+
+interface Counter {
+  file: string;
+  /** Where it begins anew, microjoules. */
+  range: number;
+  begun: number;
+}
+
+/** Counts from when it is started. The whole processor: whatever else runs on it is counted too. */
+export class EnergyMeter {
+  private constructor(private readonly counters: readonly Counter[]) {}
+
+  /** Undefined where the system does not tell. */
+  static async start(folder = COUNTERS): Promise<EnergyMeter | undefined> {
+    try {
+      const names = (await readdir(folder)).filter((name) => PACKAGE.test(name));
+      const counters = names.map(async (name): Promise<Counter> => ({
+        file: join(folder, name, 'energy_uj'),
+        range: await readNumber(join(folder, name, 'max_energy_range_uj')),
+        begun: await readNumber(join(folder, name, 'energy_uj')),
+      }));
+      return names.length > 0 ? new EnergyMeter(await Promise.all(counters)) : undefined;
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** Joules since the start; a counter may have begun anew once. */
+  async joules(): Promise<number> {
+    const used = this.counters.map(async ({ file, range, begun }) => {
+      const now = await readNumber(file);
+      return now >= begun ? now - begun : now - begun + range;
+    });
+    return (await Promise.all(used)).reduce((sum, microjoules) => sum + microjoules, 0) / 1e6;
+  }
+}
+
+/** @throws Error for what is no number */
+async function readNumber(file: string): Promise<number> {
+  const text = (await readFile(file, 'utf8')).trim();
+  if (!/^\d+$/.test(text)) throw new Error(`"${file}" holds no number.`);
+  return Number(text);
+}
