@@ -75,14 +75,19 @@ export class TapWriter {
     this.addRowSums(names);
   }
 
-  /** Puts out the sums over the width of a map as stored, which is `names.map` times `names.scale`, and of its squares. */
+  /**
+   * Puts out the sums over the width of a map as stored, which is `names.map` times `names.scale`, and of its squares.
+   * The sums are scaled, not the map: to the bit the same, as a scale is a power of two, and a pass over the map less.
+   */
   addRowSums(names: ReturnType<typeof mapValues>): void {
     const { tokens } = this.structure;
-    const read = this.add('Cast', [names.map], `${OWN}${names.map}_read`, { to: DataType.FLOAT });
-    const stored = this.add('Mul', [read, names.scale], `${OWN}${names.map}_stored`);
-    const lastAxis = this.integers('last_axis', [-1]);
-    this.add('ReduceSum', [stored, lastAxis], names.rowSums, { keepdims: 0 });
-    this.reduceRows('ReduceSumSquare', stored, names.rowSquareSums, 0);
+    const own = (part: string) => `${OWN}${names.map}_${part}`;
+    const read = this.add('Cast', [names.map], own('read'), { to: DataType.FLOAT });
+    const sums = this.add('ReduceSum', [read, this.integers('last_axis', [-1])], own('read_sums'), { keepdims: 0 });
+    this.add('Mul', [sums, names.scale], names.rowSums);
+    const squareSums = this.reduceRows('ReduceSumSquare', read, own('read_square_sums'), 0);
+    const squaredScale = this.add('Mul', [names.scale, names.scale], own('squared_scale'));
+    this.add('Mul', [squareSums, squaredScale], names.rowSquareSums);
     this.outputs.push(
       valueInfo(names.rowSums, DataType.FLOAT, [this.batch, tokens]),
       valueInfo(names.rowSquareSums, DataType.FLOAT, [this.batch, tokens]),

@@ -5,7 +5,7 @@ import type { TaskOptions } from '../base/progress.ts';
 import type { Backbone } from '../backbone/catalogue.ts';
 import { mapName, type MapRequest, type MapStorage } from '../backbone/surgery.ts';
 import type { DatasetImage } from '../data/dataset.ts';
-import { startDecoder } from '../data/decode/start-decoder.ts';
+import { LateDecoder } from '../data/decode/late-decoder.ts';
 import { sweepTemporaries } from '../workspace/sweep.ts';
 import type { Workspace } from '../workspace/workspace.ts';
 import { checkSpace } from './disk-space.ts';
@@ -21,8 +21,10 @@ import {
 } from './feature-set.ts';
 import { fetchFeatures } from './fetch-features.ts';
 import { FrozenVit } from './frozen-vit.ts';
+import { findHolders, heldPlaces } from './kept-rows.ts';
+import { begunBytes, type FeatureOrigin, type Gap } from './list-files.ts';
 import type { TransferSum } from './served-vit.ts';
-import { extractList, type Gap } from './write-features.ts';
+import { extractList } from './write-features.ts';
 import { HEADER_RESERVE, rowBytesOf, RowFileReader, type RowTensor } from './row-file.ts';
 
 export interface ExtractionRequest {
@@ -51,9 +53,10 @@ export interface Extraction {
 }
 
 /**
- * Makes sure that the features of all lists are in the workspace's cache and says where: what is missing is extracted
- * in one pass of the frozen ViT, with decoding hidden behind it; what another process is just extracting is waited for.
- * Files that are there stay as they are: a run may be training on them.
+ * Makes sure that the features of all lists are in the workspace's cache and says where: what is missing is copied from
+ * other lists that have the same images, or extracted in one pass of the frozen ViT, with decoding hidden behind it;
+ * what another process is just extracting is waited for, and what an earlier one has begun is gone on with. Files that
+ * are there stay as they are: a run may be training on them.
  * @throws Failure for an image that can no longer be read or has changed (`image-changed`), too little disk space
  * (`disk-full`), or a backbone whose maps are not finite (`non-finite`); the signal's reason.
  */
@@ -67,13 +70,13 @@ export async function extractFeatures(
   let filled: Filled | undefined;
   if (needed.length > 0) {
     for (const { folder } of needed) await sweepTemporaries(folder);
-    await checkSpace(workspace.features, neededBytes(request, needed));
+    await checkSpace(workspace.features, await unwrittenBytes(request, needed));
     const folders = needed.map(({ folder }) => folder);
     filled = await withFolders(folders, options, async () => {
       // Another process may have filled them while this one waited.
       const gaps = await findGaps(workspace, request);
       for (const { folder } of gaps) await sweepTemporaries(folder);
-      return gaps.length > 0 ? fill(request, gaps, options) : undefined;
+      return gaps.length > 0 ? fill(workspace, request, gaps, options) : undefined;
     });
   }
   const sets = await Promise.all(request.lists.map((images) => describe(workspace, request, images)));
@@ -81,13 +84,24 @@ export async function extractFeatures(
   return { sets, seconds, vitWaited: 0, ...filled };
 }
 
-/** What extraction would have to do: the lists that lack something, and the bytes that it would write. */
-export async function missingFeatures(
-  workspace: Workspace,
-  request: ExtractionRequest,
-): Promise<{ lists: (readonly DatasetImage[])[]; bytes: number }> {
+/** What extraction would have to do. */
+export interface Missing {
+  /** Those that lack something. */
+  lists: (readonly DatasetImage[])[];
+  /** Images that would go through the ViT. */
+  images: number;
+  /** Bytes that would be written. */
+  bytes: number;
+}
+
+export async function missingFeatures(workspace: Workspace, request: ExtractionRequest): Promise<Missing> {
   const gaps = await findGaps(workspace, request);
-  return { lists: gaps.map(({ images }) => images), bytes: neededBytes(request, gaps) };
+  let images = 0;
+  for (const gap of gaps) {
+    const holders = await findHolders(workspace, gap, originOf(request));
+    images += gap.images.length - heldPlaces(holders).size;
+  }
+  return { lists: gaps.map((gap) => gap.images), images, bytes: await unwrittenBytes(request, gaps) };
 }
 
 /** All files that a request needs in the cache, whether or not they are there, and the images that each is to hold. */
@@ -126,55 +140,53 @@ async function findGaps(
   return gaps;
 }
 
-function neededBytes({ backbone, storage }: ExtractionRequest, gaps: readonly Gap[]): number {
+/** Bytes that gaps are to have on the disk and do not have yet. */
+async function unwrittenBytes({ backbone, storage }: ExtractionRequest, gaps: readonly Gap[]): Promise<number> {
   const { tokens, width, prefix } = backbone.structure;
-  const bytes = (columns: readonly RowTensor[], rows: number) => HEADER_RESERVE + rows * rowBytesOf(columns);
-  return gaps.reduce(
-    (sum, { images, maps, base }) =>
-      sum +
-      maps.length * bytes(mapColumns(tokens, width, storage), images.length) +
-      (base ? bytes(baseColumns(width, prefix > 0), images.length) : 0),
-    0,
-  );
+  const bytesOf = (columns: readonly RowTensor[], rows: number) => HEADER_RESERVE + rows * rowBytesOf(columns);
+  let bytes = 0;
+  for (const gap of gaps) {
+    const rows = gap.images.length;
+    bytes += gap.maps.length * bytesOf(mapColumns(tokens, width, storage), rows) - (await begunBytes(gap));
+    if (gap.base) bytes += bytesOf(baseColumns(width, prefix > 0), rows);
+  }
+  return Math.max(0, bytes);
+}
+
+function originOf({ backbone, source, storage = 'fp16' }: ExtractionRequest): FeatureOrigin {
+  return { backbone, source, storage };
 }
 
 type Filled = Pick<Extraction, 'vitWaited' | 'transferred'>;
 
-async function fill(request: ExtractionRequest, gaps: readonly Gap[], options: TaskOptions): Promise<Filled> {
-  const { backbone, source, storage = 'fp16' } = request;
+async function fill(
+  workspace: Workspace,
+  request: ExtractionRequest,
+  gaps: readonly Gap[],
+  options: TaskOptions,
+): Promise<Filled> {
+  const origin = originOf(request);
+  const { backbone, storage } = origin;
+  const maps = [...new Map(gaps.flatMap((gap) => gap.maps).map((map) => [mapName(map), map])).values()];
   if (backbone.served)
-    return { vitWaited: 0, transferred: await fetchFeatures({ backbone, source, storage }, gaps, options) };
-  const named = new Map(gaps.flatMap((gap) => gap.maps).map((map) => [mapName(map), map]));
-  const maps = [...named.values()];
+    return { vitWaited: 0, transferred: await fetchFeatures(workspace, origin, gaps, maps, options) };
   const threads = request.threads ?? availableParallelism();
-  const decoder = await startDecoder();
+  const decoder = new LateDecoder();
+  let opened: Promise<FrozenVit> | undefined;
+  const vit = () => (opened ??= FrozenVit.open(backbone, maps, { threads, storage, filled: true }));
   try {
-    const vit = await FrozenVit.open(backbone, maps, { threads, storage });
-    try {
-      const total = gaps.reduce((sum, gap) => sum + gap.images.length, 0);
-      let before = 0;
-      for (const gap of gaps) {
-        const report = (done: number) =>
-          options.onProgress?.({ task: 'extract', done: before + done, total, unit: 'images' });
-        await extractList({
-          backbone,
-          source,
-          storage,
-          gap,
-          maps,
-          vit,
-          threads,
-          decoder,
-          signal: options.signal,
-          report,
-        });
-        before += gap.images.length;
-      }
-      return { vitWaited: vit.idleSeconds };
-    } finally {
-      await vit.close();
+    const total = gaps.reduce((sum, gap) => sum + gap.images.length, 0);
+    let before = 0;
+    for (const gap of gaps) {
+      const report = (done: number) =>
+        options.onProgress?.({ task: 'extract', done: before + done, total, unit: 'images' });
+      const holders = await findHolders(workspace, gap, origin);
+      await extractList({ origin, gap, maps, holders, vit, threads, decoder, signal: options.signal, report });
+      before += gap.images.length;
     }
+    return { vitWaited: (await opened)?.idleSeconds ?? 0 };
   } finally {
+    await (await opened?.catch(() => undefined))?.close();
     await decoder.close();
   }
 }

@@ -52,16 +52,20 @@ export function roundingOf(cache: CacheFormat): MapStorage {
 
 /** Folder name of the features of these images: one for each content, order, backbone, preprocessing and storage. */
 export function featureKey(images: readonly DatasetImage[], backbone: Backbone, storage: MapStorage): string {
-  const { sha256, preprocessing } = backbone;
-  const what = JSON.stringify({
-    images: contentHash(images),
-    sha256,
-    preprocessing,
-    view: 'whole',
-    storage,
-    version: 2,
-  });
-  return createHash('sha256').update(what).digest('hex').slice(0, 24);
+  return hashOf({ images: contentHash(images), ...madeWith(backbone, storage) });
+}
+
+/** A hash of all that an image's features depend on, beside the image. */
+export function featureRecipe(backbone: Backbone, storage: MapStorage): string {
+  return hashOf(madeWith(backbone, storage));
+}
+
+function madeWith({ sha256, preprocessing }: Backbone, storage: MapStorage) {
+  return { sha256, preprocessing, view: 'whole', storage, version: 2 };
+}
+
+function hashOf(what: object): string {
+  return createHash('sha256').update(JSON.stringify(what)).digest('hex').slice(0, 24);
 }
 
 /** Whether the base vectors are kept beside the maps: of a backbone that is on a server, only where they are read. */

@@ -1,83 +1,68 @@
 /** Features of images from a server into the cache: what has come stays, whatever ends the fetch. */
-import { join } from 'node:path';
 import type { TaskOptions } from '../base/progress.ts';
 import type { Backbone } from '../backbone/catalogue.ts';
-import { mapName, type MapStorage } from '../backbone/surgery.ts';
+import type { MapRequest } from '../backbone/surgery.ts';
 import { locate } from '../data/dataset.ts';
 import { checkUnchanged } from '../data/image-file.ts';
-import { writeFileAtomic } from '../workspace/atomic.ts';
-import { BASE_FILE, baseColumns, mapColumns, mapFileName } from './feature-set.ts';
-import { RowFileWriter, rowBytesOf } from './row-file.ts';
-import { ServedVit, type TransferSum } from './served-vit.ts';
-import type { TappedBatch } from './tapped-batch.ts';
-import { baseRows, finish, mapRows, type Gap } from './write-features.ts';
+import type { Workspace } from '../workspace/workspace.ts';
+import { baseColumns, mapColumns } from './feature-set.ts';
+import { copyHeldRows, findHolders, recordRows } from './kept-rows.ts';
+import { ListFiles, type FeatureOrigin, type Gap } from './list-files.ts';
+import { rowBytesOf } from './row-file.ts';
+import { servedScales, ServedVit, type TransferSum } from './served-vit.ts';
 
-export interface FetchRequest {
-  backbone: Backbone;
-  /** Folder that the images' paths are relative to. */
-  source: string;
-  storage: MapStorage;
-}
-
-/** A file of a list, and how to get its rows from a batch. */
-interface OpenFile {
-  name: string;
-  path: string;
-  writer: RowFileWriter;
-  rowsOf: (batch: TappedBatch) => Record<string, ArrayBufferView>;
-  metadata: Record<string, string>;
-}
+const NOTHING: TransferSum = { images: 0, up: 0, down: 0, seconds: { server: 0, network: 0 } };
 
 /** Requests that are under way while what has come is written. */
 const AHEAD = 3;
 
 /**
- * Fetches what gaps lack, a list after the other.
+ * Fetches what gaps lack, a list after the other; rows that the cache has elsewhere are copied.
+ * @param maps of all gaps
  * @throws Failure of `ServedVit` and of the images; the signal's reason. What has been written is gone on with next time.
  */
 export async function fetchFeatures(
-  request: FetchRequest,
+  workspace: Workspace,
+  origin: FeatureOrigin,
   gaps: readonly Gap[],
+  maps: readonly MapRequest[],
   { signal, onProgress, onRemark }: TaskOptions,
 ): Promise<TransferSum> {
-  const { backbone, storage } = request;
-  const named = new Map(gaps.flatMap((gap) => gap.maps).map((map) => [mapName(map), map]));
+  const { backbone, storage } = origin;
   let said = '';
   const onRetry = (reason: string) => {
     if (reason !== said) onRemark?.(reason);
     said = reason;
   };
-  const vit = await ServedVit.open(backbone, {
-    maps: [...named.values()],
-    storage,
-    base: gaps.some(({ base }) => base),
-    retry: { signal, onRetry },
-  });
+  const base = gaps.some((gap) => gap.base);
+  let opened: Promise<ServedVit> | undefined;
+  const vit = () => (opened ??= ServedVit.open(backbone, { maps, storage, base, retry: { signal, onRetry } }));
   try {
-    const bytesOf = (gap: Gap) => gap.images.length * rowBytes(request, gap);
+    const bytesOf = (gap: Gap) => gap.images.length * rowBytes(origin, gap);
     const total = megabytes(gaps.reduce((sum, gap) => sum + bytesOf(gap), 0));
     let before = 0;
     for (const gap of gaps) {
-      const each = rowBytes(request, gap);
-      await fetchList(request, gap, vit, [...named.keys()], signal, (done) =>
+      const each = rowBytes(origin, gap);
+      await fetchList(workspace, origin, gap, maps, vit, signal, (done) =>
         onProgress?.({ task: 'fetch features', done: megabytes(before + done * each), total, unit: 'MB' }),
       );
       before += bytesOf(gap);
     }
-    const { images, up, down, seconds } = vit.transferred;
+    const transferred = (await opened)?.transferred ?? NOTHING;
+    const { images, up, down, seconds } = transferred;
     if (images > 0)
       onRemark?.(
         `Fetched the features of ${images} images: ${megabytes(up)} MB up, ${megabytes(down)} MB down; ${seconds.server.toFixed(1)} s in the server, ${seconds.network.toFixed(1)} s on the way, requests that overlap counted each.`,
       );
-    return vit.transferred;
+    return transferred;
   } finally {
-    await vit.close();
+    await (await opened?.catch(() => undefined))?.close();
   }
 }
 
 const megabytes = (bytes: number): number => Math.round(bytes / 1e4) / 100;
 
-function rowBytes({ backbone, storage }: FetchRequest, { maps, base }: Gap): number {
+function rowBytes({ backbone, storage }: FeatureOrigin, { maps, base }: Gap): number {
   const { tokens, width, prefix } = backbone.structure;
   return (
     maps.length * rowBytesOf(mapColumns(tokens, width, storage)) +
@@ -86,94 +71,56 @@ function rowBytes({ backbone, storage }: FetchRequest, { maps, base }: Gap): num
 }
 
 async function fetchList(
-  request: FetchRequest,
+  workspace: Workspace,
+  origin: FeatureOrigin,
   gap: Gap,
-  vit: ServedVit,
-  names: readonly string[],
+  maps: readonly MapRequest[],
+  vit: () => Promise<ServedVit>,
   signal: AbortSignal | undefined,
   report: (done: number) => void,
 ): Promise<void> {
-  const { source, backbone } = request;
-  const files: OpenFile[] = [];
+  const files = await ListFiles.open(gap, origin, maps, servedScales(origin.backbone, maps));
   try {
-    const begun = await openFiles(request, gap, vit, names, files);
-    report(begun);
-    for await (const { first, count, batch } of tapped(gap, source, vit, begun, signal)) {
-      for (const { writer, rowsOf } of files) await writer.write(first, count, rowsOf(batch));
-      report(first + count);
+    await copyHeldRows(await findHolders(workspace, gap, origin), files, signal);
+    const remaining = files.remaining();
+    let done = gap.images.length - remaining.length;
+    report(done);
+    let transferred = NOTHING;
+    if (remaining.length > 0) {
+      const served = await vit();
+      for await (const { places, batch } of tapped(origin, gap, remaining, served, signal)) {
+        await files.write(places, batch);
+        done += places.length;
+        report(done);
+      }
+      ({ transferred } = served);
     }
-    for (const { writer, path, metadata } of files) await finish(writer, path, metadata);
-    const about = {
-      ...provenanceOf(backbone),
-      images: gap.images.length,
-      source,
-      preprocessing: backbone.preprocessing,
-      transferred: vit.transferred,
-    };
-    await writeFileAtomic(join(gap.folder, 'about.json'), `${JSON.stringify(about, null, 2)}\n`);
+    await files.finish(provenanceOf(origin.backbone), { transferred });
+    await recordRows(gap, origin);
   } catch (error) {
-    for (const { writer } of files) await writer.keep();
+    await files.keep();
     throw error;
   }
 }
 
-/** @returns the images that all files have already */
-async function openFiles(
-  { backbone, storage }: FetchRequest,
-  gap: Gap,
-  vit: ServedVit,
-  names: readonly string[],
-  files: OpenFile[],
-): Promise<number> {
-  const { tokens, width, prefix } = backbone.structure;
-  const provenance = provenanceOf(backbone);
-  const rows = gap.images.length;
-  let begun = rows;
-  const open = async (
-    file: Omit<OpenFile, 'writer' | 'path'>,
-    columns: ReturnType<typeof mapColumns>,
-    format: string,
-  ) => {
-    const path = join(gap.folder, file.name);
-    const { writer, done } = await RowFileWriter.resume(
-      path,
-      join(gap.folder, `${file.name}.${format}.part`),
-      columns,
-      rows,
-    );
-    files.push({ ...file, path, writer });
-    begun = Math.min(begun, done);
-  };
-  for (const map of gap.maps) {
-    const place = names.indexOf(mapName(map));
-    const scale = String(vit.scales[place]!);
-    const rowsOf = (batch: TappedBatch) => mapRows(batch.maps[place]!);
-    const metadata = { ...provenance, map: mapName(map), scale };
-    await open({ name: mapFileName(map), rowsOf, metadata }, mapColumns(tokens, width, storage), scale);
-  }
-  if (gap.base)
-    await open({ name: BASE_FILE, rowsOf: baseRows, metadata: provenance }, baseColumns(width, prefix > 0), '1');
-  return begun;
-}
-
-/** The list's images from place `begun` on, in order. */
+/** The images at places `remaining` of the list, in order. */
 async function* tapped(
+  origin: FeatureOrigin,
   { images }: Gap,
-  source: string,
+  remaining: readonly number[],
   vit: ServedVit,
-  begun: number,
   signal: AbortSignal | undefined,
 ) {
-  const tap = async (first: number) => {
-    const some = images.slice(first, first + vit.batch);
-    for (const image of some) await checkUnchanged({ source }, image);
-    return { first, count: some.length, batch: await vit.tap(some.map((image) => locate({ source }, image))) };
+  const tap = async (places: readonly number[]) => {
+    const some = places.map((place) => images[place]!);
+    for (const image of some) await checkUnchanged(origin, image);
+    return { places, batch: await vit.tap(some.map((image) => locate(origin, image))) };
   };
   const pending: ReturnType<typeof tap>[] = [];
-  let next = begun;
-  for (let done = begun; done < images.length; done += vit.batch) {
-    for (; pending.length < AHEAD && next < images.length; next += vit.batch) {
-      const batch = tap(next);
+  let next = 0;
+  for (let done = 0; done < remaining.length; done += vit.batch) {
+    for (; pending.length < AHEAD && next < remaining.length; next += vit.batch) {
+      const batch = tap(remaining.slice(next, next + vit.batch));
       // Seen when its turn comes; until then a failure is not unhandled.
       batch.catch(() => undefined);
       pending.push(batch);

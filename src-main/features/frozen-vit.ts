@@ -36,16 +36,22 @@ export class FrozenVit {
     private readonly pixels: string,
     private readonly outputs: readonly Output[],
     batch: number,
+    private readonly filled: boolean,
   ) {
     this.batch = batch;
   }
 
-  /** @throws Failure `backbone` when onnxruntime cannot open the model. */
+  /**
+   * @param options.filled whether a batch that is not full is run as if it were: onnxruntime may round otherwise for
+   * another number of images, and what is kept of an image must not hang on those beside it
+   * @throws Failure `backbone` when onnxruntime cannot open the model.
+   */
   static async open(
     backbone: Backbone,
     maps: readonly MapRequest[],
-    { threads, storage = 'fp16', batch = 8 }: { threads: number; storage?: MapStorage; batch?: number },
+    options: { threads: number; storage?: MapStorage; batch?: number; filled?: boolean },
   ): Promise<FrozenVit> {
+    const { threads, storage = 'fp16', batch = 8, filled = false } = options;
     const { structure } = backbone;
     const { input } = structure;
     const tapped = addTaps(await readModel(backbone), structure, { maps, storage, base: true });
@@ -56,7 +62,7 @@ export class FrozenVit {
     try {
       const session = await thread.open(encodeModel(model), threads);
       const outputs = (model.graph?.output ?? []).map(outputOf);
-      return new FrozenVit(backbone, maps, thread, session, pixels, outputs, input.batch ?? batch);
+      return new FrozenVit(backbone, maps, thread, session, pixels, outputs, input.batch ?? batch, filled);
     } catch (error) {
       await thread.close();
       throw cannotRun(backbone, error);
@@ -74,10 +80,10 @@ export class FrozenVit {
     return batch;
   }
 
-  /** The pixels as a tensor that may go over to the other thread, filled up where the batch is fixed. */
+  /** The pixels as a tensor that may go over to the other thread, filled up where the batch is fixed or to be full. */
   private lend(pixels: Float32Array, count: number): SentTensor {
     const { input, imageHeight, imageWidth } = this.backbone.structure;
-    const shape = [input.batch ?? count, 3, imageHeight, imageWidth];
+    const shape = [input.batch ?? (this.filled ? this.batch : count), 3, imageHeight, imageWidth];
     const data = new Float32Array(this.spare.take(sizeOf(shape) * Float32Array.BYTES_PER_ELEMENT));
     const used = count * 3 * imageHeight * imageWidth;
     data.set(pixels.length === used ? pixels : pixels.subarray(0, used));

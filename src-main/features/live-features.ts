@@ -136,7 +136,7 @@ async function openVit({ workspace, backbone: name, threads }: LiveSet, maps: re
   const backbone = await loadBackbone(await Workspace.open(workspace), name);
   const decoder = await startDecoder();
   try {
-    return { backbone, decoder, vit: await FrozenVit.open(backbone, maps, { threads }) };
+    return { backbone, decoder, vit: await FrozenVit.open(backbone, maps, { threads, filled: true }) };
   } catch (error) {
     await decoder.close();
     throw error;

@@ -88,16 +88,17 @@ export class RowFileWriter {
   }
 
   /**
-   * Goes on with a file that was `kept`, or begins it: its rows are checked, and those up to the first that is not whole
-   * are done. Nothing of its format may have changed meanwhile: a name tells.
+   * Goes on with a file that was `kept`, or begins it: its rows are checked. Nothing of its format may have changed
+   * meanwhile: a name tells.
    * @param temporary what it is called until it is finished
+   * @returns by row: 1 where it is as it was written, 0 where it is to be written
    */
   static async resume(
     path: string,
     temporary: string,
     tensors: readonly RowTensor[],
     rows: number,
-  ): Promise<{ writer: RowFileWriter; done: number }> {
+  ): Promise<{ writer: RowFileWriter; whole: Uint8Array }> {
     try {
       await makeFolder(dirname(path));
       // Opens what is there, and makes it where there is nothing.
@@ -105,7 +106,7 @@ export class RowFileWriter {
       const places = placeTensors(entriesOf(tensors, rows), HEADER_RESERVE);
       const writer = new RowFileWriter(path, temporary, file, tensors, places, rows, true);
       try {
-        return { writer, done: await writer.countWhole() };
+        return { writer, whole: await writer.findWhole() };
       } catch (error) {
         await file.close();
         throw error;
@@ -115,29 +116,35 @@ export class RowFileWriter {
     }
   }
 
-  /** Rows from the first on that are as their checksums say. */
-  private async countWhole(): Promise<number> {
+  /** Looks for the rows that are as their checksums say; one without checksums has not been written. */
+  private async findWhole(): Promise<Uint8Array> {
     const table = new Uint8Array(this.crcs.buffer);
     const { bytesRead } = await this.file.read(table, 0, table.byteLength, this.places.get(CRC)!.start);
     table.fill(0, bytesRead);
-    for (let row = 0; row < this.rows; row++)
-      for (const [column, { name, dtype, shape }] of this.tensors.entries()) {
-        const bytes = new Uint8Array(tensorBytes({ dtype, shape }));
-        const at = this.places.get(name)!.start + row * bytes.byteLength;
-        const found = await this.file.read(bytes, 0, bytes.byteLength, at);
-        const crc = this.crcs[row * this.tensors.length + column];
-        if (found.bytesRead !== bytes.byteLength || crc32(bytes) !== crc) return row;
-      }
-    return this.rows;
+    const whole = new Uint8Array(this.rows);
+    for (let row = 0; row < this.rows; row++) whole[row] = (await this.isWhole(row)) ? 1 : 0;
+    return whole;
   }
 
-  /** Writes rows `first ..` of every tensor; `data` holds them one after the other, keyed by tensor. */
-  async write(first: number, count: number, data: Readonly<Record<string, ArrayBufferView>>): Promise<void> {
+  private async isWhole(row: number): Promise<boolean> {
+    const crcs = this.crcs.subarray(row * this.tensors.length, (row + 1) * this.tensors.length);
+    if (crcs.every((crc) => crc === 0)) return false;
+    for (const [column, { name, dtype, shape }] of this.tensors.entries()) {
+      const bytes = new Uint8Array(tensorBytes({ dtype, shape }));
+      const at = this.places.get(name)!.start + row * bytes.byteLength;
+      const found = await this.file.read(bytes, 0, bytes.byteLength, at);
+      if (found.bytesRead !== bytes.byteLength || crc32(bytes) !== crcs[column]) return false;
+    }
+    return true;
+  }
+
+  /** Writes rows `first ..` of every tensor; `data` holds them one after the other, keyed by tensor, from row `from` on. */
+  async write(first: number, count: number, data: Readonly<Record<string, ArrayBufferView>>, from = 0): Promise<void> {
     try {
       for (const [column, { name, dtype, shape }] of this.tensors.entries()) {
         const view = data[name]!;
         const rowBytes = tensorBytes({ dtype, shape });
-        const bytes = new Uint8Array(view.buffer, view.byteOffset, count * rowBytes);
+        const bytes = new Uint8Array(view.buffer, view.byteOffset + from * rowBytes, count * rowBytes);
         for (let row = 0; row < count; row++)
           this.crcs[(first + row) * this.tensors.length + column] = crc32(
             bytes.subarray(row * rowBytes, (row + 1) * rowBytes),

@@ -50,7 +50,7 @@ export class ServedVit {
     private readonly fixedBatch: number | undefined,
   ) {
     this.batch = fixedBatch ?? options.batch ?? BATCH;
-    this.scales = options.maps.map((map) => backbone.served!.scales[String(blockOf(map, backbone))]!);
+    this.scales = servedScales(backbone, options.maps);
   }
 
   /**
@@ -58,7 +58,7 @@ export class ServedVit {
    * @throws Failure `not-served` for maps that it does not give, `backbone-changed`, and those of `OipClient`
    */
   static async open(backbone: Backbone, options: ServedVitOptions): Promise<ServedVit> {
-    for (const map of options.maps) blockOf(map, backbone);
+    servedScales(backbone, options.maps);
     const { server, model } = modelAddress(backbone.source);
     const client = await OipClient.open(server, backbone.served);
     try {
@@ -228,6 +228,11 @@ export class ServedVit {
 
 function imagesTensor(encoded: readonly Uint8Array[]): WireTensor {
   return { name: IMAGE, datatype: 'BYTES', shape: [encoded.length], data: joinBytes(encoded) };
+}
+
+/** By map: what the server divides by. @throws Failure `not-served` */
+export function servedScales(backbone: Backbone, maps: readonly MapRequest[]): number[] {
+  return maps.map((map) => backbone.served!.scales[String(blockOf(map, backbone))]!);
 }
 
 /** The block that a map sums up to. @throws Failure `not-served` where the server does not give it */

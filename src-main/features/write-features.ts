@@ -1,39 +1,29 @@
-import { join } from 'node:path';
-import { exists } from '../base/exists.ts';
-import type { Backbone } from '../backbone/catalogue.ts';
-import { mapName, type MapRequest, type MapStorage } from '../backbone/surgery.ts';
-import { locate, type DatasetImage } from '../data/dataset.ts';
+import { mapName, type MapRequest } from '../backbone/surgery.ts';
+import { locate } from '../data/dataset.ts';
 import type { Decoder } from '../data/decode/decoder.ts';
 import { checkUnchanged } from '../data/image-file.ts';
+import { Failure } from '../base/failure.ts';
 import { ORT_VERSION } from '../engine/session.ts';
-import { writeFileAtomic } from '../workspace/atomic.ts';
-import { BASE_FILE, baseColumns, mapColumns, mapFileName } from './feature-set.ts';
 import type { FrozenVit } from './frozen-vit.ts';
-import { imageBatches, type ImageBatch } from './image-batches.ts';
+import { imageBatches } from './image-batches.ts';
+import { copyHeldRows, recordRows, type RowHolder } from './kept-rows.ts';
+import { begunScale, ListFiles, type FeatureOrigin, type Gap } from './list-files.ts';
 import { HEADROOM, LARGEST_HALF } from './map-scales.ts';
-import { RowFileWriter, type RowTensor } from './row-file.ts';
-import type { TappedBatch, TappedMap } from './tapped-batch.ts';
-
-/** A list of images of which some features have no file yet. */
-export interface Gap {
-  images: readonly DatasetImage[];
-  folder: string;
-  /** What has no file yet. */
-  maps: readonly MapRequest[];
-  base: boolean;
-}
 
 /** One list to be extracted, with what that takes. */
 export interface ListJob {
-  backbone: Backbone;
-  source: string;
-  storage: MapStorage;
+  origin: FeatureOrigin;
   gap: Gap;
+  /** What the ViT puts out. */
   maps: readonly MapRequest[];
-  vit: FrozenVit;
+  /** Who has some of it already. */
+  holders: readonly RowHolder[];
+  /** Opened when the first image needs it. */
+  vit: () => Promise<FrozenVit>;
   threads: number;
   decoder: Decoder;
   signal: AbortSignal | undefined;
+  /** Called with how many of the list's images are done. */
   report: (done: number) => void;
 }
 
@@ -44,9 +34,12 @@ class Overflow extends Error {
   }
 }
 
-/** Writes the features of a list that are missing; once more, with other scales, where values outgrow theirs. */
+/**
+ * Writes the features of a list that are missing: rows that the cache has elsewhere are copied, the other images go
+ * through the ViT; once more, with other scales, where values outgrow theirs. What was begun is gone on with.
+ */
 export async function extractList(job: ListJob): Promise<void> {
-  let scales: readonly number[] = job.maps.map(() => 1);
+  let scales: readonly number[] = await firstScales(job);
   for (;;) {
     try {
       await writeList(job, scales);
@@ -58,100 +51,79 @@ export async function extractList(job: ListJob): Promise<void> {
   }
 }
 
-/** The files of a list while they are written. */
-interface OpenFiles {
-  maps: { map: MapRequest; file: RowFileWriter }[];
-  base: RowFileWriter | undefined;
+/** Those that the list was begun with, else those of what can be copied. */
+async function firstScales({ gap, maps, holders }: ListJob): Promise<number[]> {
+  return Promise.all(
+    maps.map(async (map) => (await begunScale(gap, map)) ?? holders[0]?.scales.get(mapName(map)) ?? 1),
+  );
 }
 
 async function writeList(job: ListJob, scales: readonly number[]): Promise<void> {
-  const { gap, maps, report } = job;
-  const places = new Map(maps.map((map, index) => [mapName(map), index]));
-  const files: OpenFiles = { maps: [], base: undefined };
+  const { gap, origin, maps, holders, signal, report } = job;
+  const files = await ListFiles.open(gap, origin, maps, scales);
   try {
-    await openFiles(job, files);
-    for await (const { first, count, batch } of tapImages(job, scales)) {
-      job.signal?.throwIfAborted();
-      for (const { map, file } of files.maps) {
-        await file.write(first, count, mapRows(batch.maps[places.get(mapName(map))!]!));
-      }
-      await files.base?.write(first, count, baseRows(batch));
-      report(first + count);
+    await copyHeldRows(holders, files, signal);
+    const remaining = files.remaining();
+    let done = gap.images.length - remaining.length;
+    for await (const { places, batch } of tapImages(job, remaining, scales)) {
+      signal?.throwIfAborted();
+      await files.write(places, batch);
+      done += places.length;
+      report(done);
     }
-    const provenance = provenanceOf(job);
-    for (const { map, file } of files.maps) {
-      const scale = String(scales[places.get(mapName(map))!]!);
-      await finish(file, join(gap.folder, mapFileName(map)), { ...provenance, map: mapName(map), scale });
-    }
-    if (files.base) await finish(files.base, join(gap.folder, BASE_FILE), provenance);
-    const { preprocessing } = job.backbone;
-    const about = { ...provenance, images: gap.images.length, source: job.source, preprocessing };
-    await writeFileAtomic(join(gap.folder, 'about.json'), `${JSON.stringify(about, null, 2)}\n`);
+    await files.finish(provenanceOf(job));
+    await recordRows(gap, origin);
   } catch (error) {
-    for (const { file } of files.maps) await file.abandon();
-    await files.base?.abandon();
+    const useless = error instanceof Overflow || (error instanceof Failure && error.code === 'non-finite');
+    await (useless ? files.abandon() : files.keep());
     throw error;
   }
 }
 
 /**
- * The list's images through the ViT, in order. The ViT is given the next batch before it is done with one, so that it
+ * Images of the list through the ViT, in order. The ViT is given the next batch before it is done with one, so that it
  * works while the batch before is written.
+ * @param remaining places of the images
  * @throws Overflow
  */
-async function* tapImages(job: ListJob, scales: readonly number[]) {
-  const tap = async ({ first, count, pixels }: ImageBatch) => {
-    // The first batch leaves room for those that follow; they may use it up.
-    const headroom = first === 0 ? HEADROOM : LARGEST_HALF;
-    const { batch, scales: fitting } = await job.vit.runFitting(pixels, count, scales, headroom);
+async function* tapImages(job: ListJob, remaining: readonly number[], scales: readonly number[]) {
+  if (remaining.length === 0) return;
+  const { origin, gap, decoder, signal } = job;
+  const vit = await job.vit();
+  // The first batch leaves room for those that follow; they may use it up.
+  const fresh = remaining.length === gap.images.length;
+  const tap = async (first: number, count: number, pixels: Float32Array) => {
+    const headroom = fresh && first === 0 ? HEADROOM : LARGEST_HALF;
+    const { batch, scales: fitting } = await vit.runFitting(pixels, count, scales, headroom);
     if (fitting !== scales) throw new Overflow(fitting);
-    return { first, count, batch };
+    return { places: remaining.slice(first, first + count), batch };
   };
+  const images = imageBatches(
+    remaining.map((place) => locate(origin, gap.images[place]!)),
+    {
+      decoder,
+      preprocessing: origin.backbone.preprocessing,
+      batch: vit.batch,
+      signal,
+      check: (index) => checkUnchanged(origin, gap.images[remaining[index]!]!),
+    },
+  );
   let ahead: ReturnType<typeof tap> | undefined;
-  for await (const images of readImages(job)) {
-    const next = tap(images);
+  for await (const { first, count, pixels } of images) {
+    const next = tap(first, count, pixels);
     // Seen when its turn comes; until then a failure is not unhandled.
     next.catch(() => undefined);
     if (ahead) {
-      const done = await ahead;
-      yield done;
-      job.vit.reuse(done.batch);
+      const tapped = await ahead;
+      yield tapped;
+      vit.reuse(tapped.batch);
     }
     ahead = next;
   }
   if (ahead) yield await ahead;
 }
 
-/** Keeps a file that another process has finished meanwhile: something may already be reading it. */
-export async function finish(file: RowFileWriter, path: string, metadata: Record<string, string>): Promise<void> {
-  if (await exists(path)) await file.abandon();
-  else await file.finish(metadata);
-}
-
-/** Opens them one by one into `files`, so that those that were opened can be abandoned when one fails. */
-async function openFiles({ backbone, storage, gap }: ListJob, files: OpenFiles): Promise<void> {
-  const { tokens, width, prefix } = backbone.structure;
-  const create = (name: string, columns: readonly RowTensor[]) =>
-    RowFileWriter.create(join(gap.folder, name), columns, gap.images.length);
-  for (const map of gap.maps)
-    files.maps.push({ map, file: await create(mapFileName(map), mapColumns(tokens, width, storage)) });
-  if (gap.base) files.base = await create(BASE_FILE, baseColumns(width, prefix > 0));
-}
-
-function readImages({ backbone, source, gap, vit, decoder, signal }: ListJob): AsyncGenerator<ImageBatch> {
-  return imageBatches(
-    gap.images.map((image) => locate({ source }, image)),
-    {
-      decoder,
-      preprocessing: backbone.preprocessing,
-      batch: vit.batch,
-      signal,
-      check: (place) => checkUnchanged({ source }, gap.images[place]!),
-    },
-  );
-}
-
-function provenanceOf({ backbone, threads }: ListJob): Record<string, string> {
+function provenanceOf({ origin: { backbone }, threads }: ListJob): Record<string, string> {
   return {
     format: 'sidetune-features',
     backbone: backbone.name,
@@ -160,13 +132,4 @@ function provenanceOf({ backbone, threads }: ListJob): Record<string, string> {
     device: 'cpu',
     threads: String(threads),
   };
-}
-
-export function mapRows({ map, rowSums, rowSquareSums, eightBit }: TappedMap): Record<string, ArrayBufferView> {
-  const sums = { row_sums: rowSums, row_square_sums: rowSquareSums };
-  return eightBit ? { ...sums, row_steps: eightBit.rowSteps, codes: eightBit.codes } : { ...sums, map };
-}
-
-export function baseRows({ baseCls, baseMean }: TappedBatch): Record<string, Float32Array> {
-  return baseCls ? { base_cls: baseCls, base_mean: baseMean } : { base_mean: baseMean };
 }

@@ -89,7 +89,7 @@ export async function forecastPlan(
     storage: roundingOf(settings.cache),
   };
   const live = settings.cache === 'none';
-  const missing = live ? { lists: [], bytes: 0 } : await missingFeatures(workspace, extraction);
+  const missing = live ? { lists: [], images: 0, bytes: 0 } : await missingFeatures(workspace, extraction);
   const warnings: string[] = [];
   await checkSpace(workspace.features, missing.bytes).catch((error: unknown) => {
     if (!rehearseAll || !(error instanceof Failure)) throw error;
@@ -114,12 +114,13 @@ export async function forecastPlan(
     seconds: null,
     warnings,
   };
-  const toExtract = missing.lists.reduce((sum, list) => sum + list.length, 0);
-  if (!rehearseAll && isShort(plan, forecast, maps.length, live ? all * forecast.epochs : toExtract)) return forecast;
+  if (!rehearseAll && isShort(plan, forecast, maps.length, live ? all * forecast.epochs : missing.images))
+    return forecast;
   const { extract, train } = await rehearse(workspace, request, plan, { extraction, missing: missing.lists, signal });
   if (!train) return forecast;
 
-  const extractSeconds = extract ? extract.openSeconds + toExtract * extract.secondsPerImage : 0;
+  const extractSeconds =
+    extract && missing.images > 0 ? extract.openSeconds + missing.images * extract.secondsPerImage : 0;
   const warmStart = settings.warmStart === 'linear' ? images.train * WARM_START.epochs * WARM_START.secondsPerImage : 0;
   const trainSeconds =
     train.openSeconds +

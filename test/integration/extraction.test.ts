@@ -195,7 +195,13 @@ describe('the cache', () => {
     const first = await extractFeatures(workspace, request(backbone));
     expect(first.seconds).toBeGreaterThan(0);
     const set = first.sets[0]!;
-    expect(await filesOf(set)).toEqual(['P1_1.safetensors', 'P1_2.safetensors', 'about.json', 'base.safetensors']);
+    expect(await filesOf(set)).toEqual([
+      'P1_1.safetensors',
+      'P1_2.safetensors',
+      'about.json',
+      'base.safetensors',
+      'rows.json',
+    ]);
     const before = await Promise.all(['base', 'P1_2'].map((name) => stat(join(set.base, '..', `${name}.safetensors`))));
 
     const second = await extractFeatures(workspace, request(backbone, { maps: [miet] }));
@@ -228,7 +234,13 @@ describe('the cache', () => {
     expect(two.value).toEqual({ sets: one.value.sets, seconds: 0, vitWaited: 0 });
     expect(new Set(tasks)).toEqual(new Set(['waiting for another process that extracts these features']));
     const [set] = one.value.sets as [CachedSet];
-    expect(await filesOf(set)).toEqual(['P1_1.safetensors', 'P1_2.safetensors', 'about.json', 'base.safetensors']);
+    expect(await filesOf(set)).toEqual([
+      'P1_1.safetensors',
+      'P1_2.safetensors',
+      'about.json',
+      'base.safetensors',
+      'rows.json',
+    ]);
   });
 
   it('in 8 bits is within half a step of the map, its sums those of what it holds, and apart from that in 16', async () => {
@@ -362,7 +374,7 @@ describe('a picture that changed since it was imported', () => {
 });
 
 describe('extraction that is cut off', () => {
-  it('by the signal leaves no file behind', async () => {
+  it('by the signal leaves what it has, under names that nothing reads', async () => {
     const stop = new AbortController();
     const extracting = extractFeatures(workspace, request(await add(plain)), {
       signal: stop.signal,
@@ -370,10 +382,14 @@ describe('extraction that is cut off', () => {
     });
     await expect(extracting).rejects.toThrow(/abort/i);
     const [key] = await readdir(workspace.features);
-    expect(await readdir(join(workspace.features, key!))).toEqual([]);
+    expect((await readdir(join(workspace.features, key!))).sort()).toEqual([
+      'P1_1.safetensors.1.part',
+      'P1_2.safetensors.1.part',
+      'base.safetensors.1.part',
+    ]);
   });
 
-  it('by kill -9 leaves nothing that is believed, and who waited for it sweeps that and does the work', async () => {
+  it('by kill -9 leaves nothing that is believed, and who waited for it does the rest', async () => {
     const backbone = await add(plain);
     const many = Array.from({ length: 100 }, () => images).flat();
     const list = join(workspace.root, 'list.json');
@@ -394,12 +410,12 @@ describe('extraction that is cut off', () => {
     const left = await readdir(cache);
     expect(left).toHaveLength(3);
     for (const name of left.filter((each) => each !== 'lock'))
-      expect(name).toMatch(new RegExp(`^\\.(P1_1|base)\\.safetensors\\.${child.pid}[-.].*\\.tmp$`));
+      expect(name).toMatch(/^(P1_1|base)\.safetensors\.1\.part$/);
 
     const maps = last.slice(0, 1);
     const { sets, seconds } = await extractFeatures(workspace, request(backbone, { lists: [many], maps }));
     expect(seconds).toBeGreaterThan(0);
-    expect(await filesOf(sets[0]!)).toEqual(['P1_1.safetensors', 'about.json', 'base.safetensors']);
+    expect(await filesOf(sets[0]!)).toEqual(['P1_1.safetensors', 'about.json', 'base.safetensors', 'rows.json']);
     await readRow(sets[0]!, maps[0]!, many.length - 1);
   });
 });

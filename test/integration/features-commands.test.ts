@@ -23,7 +23,11 @@ it('is listed, spared where it is used, and cleared', async () => {
   const { features, bytes } = await listFeatures(workspace);
   expect(features).toMatchObject([{ dataset: 'hearts', source: stage.dataset, backbone: 'vit', inUse: false, bytes }]);
   // No mark of the training is left.
-  expect(readdirSync(workspace.feature(features[0]!.keys[0]!)).sort()).toEqual(['about.json', 'base.safetensors']);
+  expect(readdirSync(workspace.feature(features[0]!.keys[0]!)).sort()).toEqual([
+    'about.json',
+    'base.safetensors',
+    'rows.json',
+  ]);
   const listed = await cli('list', '--json');
   expect(listed.json).toEqual({ features, bytes });
   expect((await cli('list')).stdout).toMatch(/hearts +vit +[\d.]+ kB/);
