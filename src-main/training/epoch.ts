@@ -1,75 +1,89 @@
+import type { RandomGenerator } from 'pure-rand/types/RandomGenerator';
 import { mapName } from '../backbone/surgery.ts';
 import { CompiledEngine } from '../engine/compiled.ts';
 import type { Engine } from '../engine/program.ts';
 import { openProgram } from '../engine/session.ts';
-import type { RandomGenerator } from 'pure-rand/types/RandomGenerator';
 import type { FeatureNeeds } from '../features/feature-source.ts';
 import type { EvaluatorOptions, LabelledFeatures } from './evaluate-network.ts';
+import { LocalGradients, type GradientSource, type GradientSum, type LaneInputs } from './gradient-source.ts';
+import { GradientThread } from './gradient-thread.ts';
 import type { Optimizer } from './optimizer.ts';
-import { LocalLane, type GradientLane, type MicroBatch } from './gradient-lane.ts';
 import { gradientProgram, type BatchShape } from './programs.ts';
-import type { Rates } from './schedule.ts';
-import { ThreadLane } from './thread-lane.ts';
 import { generatorFor, shuffled, uniform } from './random.ts';
+import type { Rates } from './schedule.ts';
 
 const ORDER = 1;
 const DROP = 2;
 
 export interface EpochOptions extends EvaluatorOptions {
   microBatch: number;
-  labelSmoothing: number;
-  dropPath: number;
-  /** Weight of each class in the loss. */
-  classWeights: Float32Array;
+  /** Whether a lane may drop modules. */
+  drops: boolean;
   seed: number;
 }
 
 /** Learning rates at a step, counted from 0 over the whole run. */
 export type LearningRates = (step: number) => Rates;
 
+/** One of the settings that are trained in step with each other, over the same batches in the same graph. */
+export interface Lane {
+  optimizer: Optimizer;
+  rates: LearningRates;
+  labelSmoothing: number;
+  /** 0 where the runner has none that drops. */
+  dropPath: number;
+  /** Weight of each class in the loss. */
+  classWeights: Float32Array;
+  signal?: AbortSignal;
+}
+
+/** The mean training loss of a lane's epoch and the share of images that were right as they went through, or why it left. */
+export type LaneEpoch = { loss: number; top1: number } | { error: unknown };
+
 /**
- * Runs epochs over the features of a list of images. A batch goes through the gradient graph in micro-batches, dealt to lanes that work
- * side by side; their weighted gradients simply add up. With the same number of lanes the sums are the same to the bit.
+ * Runs epochs over the features of a list of images. A batch goes through the gradient graph in micro-batches, dealt to threads that
+ * work side by side; their weighted gradients simply add up. With the same number of threads the sums are the same to the
+ * bit, and whatever other lanes there are.
  */
 export class EpochRunner {
   private constructor(
-    private readonly lanes: readonly GradientLane[],
+    private readonly sources: readonly GradientSource[],
     private readonly data: LabelledFeatures,
     private readonly options: EpochOptions,
   ) {}
 
-  /** @param lanes how many threads compute gradients; an engine that runs eagerly has one. */
-  static async open(engine: Engine, data: LabelledFeatures, options: EpochOptions, lanes = 1): Promise<EpochRunner> {
-    const { network, parameters, layout, pool, form, microBatch, labelSmoothing, dropPath, batch } = options;
+  /** @param threads how many compute gradients; an engine that runs eagerly has one. */
+  static async open(engine: Engine, data: LabelledFeatures, options: EpochOptions, threads = 1): Promise<EpochRunner> {
+    const { network, parameters, layout, pool, form, microBatch, drops, batch } = options;
     const rowSums = form === 'low-rank';
     const needs: FeatureNeeds = { maps: network.maps, rowSums, base: network.usesBase ? pool : null };
     const scales = network.maps.map((map) => data.features.maps[mapName(map)]!.scale);
-    const shape: BatchShape = { batch: microBatch, layout, scales, rowSums, dropPath: dropPath > 0 };
-    const program = gradientProgram(network, parameters, shape, labelSmoothing);
+    const shape: BatchShape = { batch: microBatch, layout, scales, rowSums, dropPath: drops };
+    const program = gradientProgram(network, parameters, shape);
     const size = parameters.size;
     if (!(engine instanceof CompiledEngine))
       return new EpochRunner(
-        [await LocalLane.open(await engine.compile(program), data.features, needs, { size, microBatch })],
+        [await LocalGradients.open(await engine.compile(program), data.features, needs, { size, microBatch })],
         data,
         options,
       );
     const lowered = await engine.lower(program);
-    const opened: GradientLane[] = [];
+    const opened: GradientSource[] = [];
     const { features } = data;
     const openHere = async () =>
-      LocalLane.open(await openProgram(lowered, { threads: 1 }), features, needs, { size, microBatch });
+      LocalGradients.open(await openProgram(lowered, { threads: 1 }), features, needs, { size, microBatch });
     try {
-      // This thread is a lane too; no more lanes than micro-batches in a step.
+      // This thread works too; no more threads than micro-batches in a step.
       opened.push(await openHere());
-      while (opened.length < Math.min(lanes, Math.ceil(batch / microBatch)))
+      while (opened.length < Math.min(threads, Math.ceil(batch / microBatch)))
         opened.push(
-          // Where the ViT runs meanwhile it has the other cores, and it is one for all lanes of a thread.
+          // Where the ViT runs meanwhile it has the other cores, and it is one for all sources of a thread.
           features.storage === 'none'
             ? await openHere()
-            : await ThreadLane.open({ program: lowered, features, needs, size, microBatch }),
+            : await GradientThread.open({ program: lowered, features, needs, size, microBatch }),
         );
     } catch (error) {
-      for (const lane of opened) await lane.close();
+      for (const source of opened) await source.close();
       throw error;
     }
     return new EpochRunner(opened, data, options);
@@ -81,94 +95,150 @@ export class EpochRunner {
   }
 
   /**
-   * One epoch.
+   * One epoch of some lanes. A lane that is stopped or diverges leaves; for the others nothing changes.
    * @param epoch from 0
    * @param onStep called after each step with the number of images done
-   * @returns the mean training loss, and the share of images that were right as they went through
+   * @throws what features cannot be read with
    */
-  async run(
-    epoch: number,
-    optimizer: Optimizer,
-    rates: LearningRates,
-    onStep: (images: number) => void,
-    signal?: AbortSignal,
-  ): Promise<{ loss: number; top1: number }> {
-    const { batch, seed, parameters } = this.options;
+  async run(epoch: number, lanes: readonly Lane[], onStep: (images: number) => void): Promise<LaneEpoch[]> {
+    const { batch, seed } = this.options;
     const total = this.data.labels.length;
     const order = shuffled(
       Array.from({ length: total }, (_, i) => i),
       generatorFor(seed, ORDER, epoch),
     );
-    const drops = generatorFor(seed, DROP, epoch);
-    let dealt = this.deal(order, 0, drops);
-    let lossSum = 0;
-    let weightSum = 0;
-    let correct = 0;
+    const courses = lanes.map((lane) => new Course(lane, epoch, this.options));
     for (let step = 0; step < this.steps; step++) {
-      signal?.throwIfAborted();
-      const next = step + 1 < this.steps ? this.deal(order, step + 1, drops) : undefined;
-      // Lanes on other threads first: the one on this thread blocks it.
-      const running = this.lanes
-        .map((lane, index) => ({ lane, parts: dealt.lanes[index]!, upcoming: next?.lanes[index]![0]?.images }))
-        .toReversed()
-        .map(({ lane, parts, upcoming }) => lane.run(optimizer.parameters, parts, upcoming));
-      const [first, ...others] = (await Promise.all(running)).toReversed();
-      let { loss } = first!;
-      correct += first!.correct;
-      for (const other of others) {
-        loss += other.loss;
-        correct += other.correct;
-        for (let i = 0; i < parameters.size; i++) first!.gradient[i]! += other.gradient[i]!;
-      }
-      if (!Number.isFinite(loss)) throw new DivergedError(epoch + 1);
-      const at = epoch * this.steps + step;
-      await optimizer.apply(first!.gradient, at, rates(at));
-      lossSum += loss * dealt.weight;
-      weightSum += dealt.weight;
+      const running = courses.filter((course) => course.goesOn());
+      if (running.length === 0) break;
+      const sums = await this.gradients(running, order, step);
+      for (const [index, course] of running.entries()) await course.step(sums[index]!, epoch * this.steps + step);
       onStep(Math.min((step + 1) * batch, total));
-      if (next) dealt = next;
     }
-    return { loss: lossSum / weightSum, top1: correct / total };
+    return courses.map((course) => course.outcome(total));
   }
 
-  /** A step's micro-batches, dealt to the lanes in turn. */
-  private deal(order: Int32Array, step: number, drops: RandomGenerator): { lanes: MicroBatch[][]; weight: number } {
-    const { batch, microBatch, classWeights } = this.options;
+  /** The gradients of a step, a lane each. */
+  private async gradients(courses: readonly Course[], order: Int32Array, step: number): Promise<GradientSum[]> {
+    const images = this.partsOf(order, step);
+    const whole = order.subarray(step * this.options.batch, (step + 1) * this.options.batch);
+    const labels = images.map((part) => this.labelsOf(part));
+    for (const course of courses) course.begin(whole, this.data.labels);
+    const parts = images.map((part, index) => ({
+      images: part,
+      labels: labels[index]!,
+      lanes: courses.map((course) => course.inputsOf(part, labels[index]!)),
+    }));
+    const upcoming = this.partsOf(order, step + 1);
+    const lanes = courses.map((course) => course.laneStep);
+    // Those on other threads first: the one on this thread blocks it.
+    const running = this.sources
+      .map((source, at) => () => {
+        const own = parts.filter((_, part) => part % this.sources.length === at);
+        return source.run(lanes, own, upcoming[at]);
+      })
+      .toReversed()
+      .map((run) => run());
+    const [first, ...others] = (await Promise.all(running)).toReversed();
+    for (const other of others)
+      for (const [index, sum] of first!.entries()) {
+        const { gradient, loss, correct } = other[index]!;
+        sum.loss += loss;
+        sum.correct += correct;
+        for (let i = 0; i < gradient.length; i++) sum.gradient[i]! += gradient[i]!;
+      }
+    return first!;
+  }
+
+  /** The images of a step's micro-batches; none after the last step. */
+  private partsOf(order: Int32Array, step: number): Int32Array[] {
+    const { batch, microBatch } = this.options;
     const images = order.subarray(step * batch, (step + 1) * batch);
-    const weight = images.reduce((sum, image) => sum + classWeights[this.data.labels[image]!]!, 0);
-    const lanes = this.lanes.map((): MicroBatch[] => []);
-    for (let part = 0; part * microBatch < images.length; part++) {
-      const own = images.slice(part * microBatch, (part + 1) * microBatch);
-      lanes[part % lanes.length]!.push({ images: own, ...this.lossInputs(own, weight), ...this.drop(drops) });
-    }
-    return { lanes, weight };
+    return Array.from({ length: Math.ceil(images.length / microBatch) }, (_, part) =>
+      images.slice(part * microBatch, (part + 1) * microBatch),
+    );
   }
 
-  /** Labels, and each image's share of the batch's loss; padding has none. */
-  private lossInputs(images: Int32Array, weight: number): Pick<MicroBatch, 'labels' | 'weights'> {
-    const { microBatch, classWeights } = this.options;
-    const labels = new Int32Array(microBatch);
-    const weights = new Float32Array(microBatch);
-    images.forEach((image, place) => {
-      labels[place] = this.data.labels[image]!;
-      weights[place] = classWeights[labels[place]!]! / weight;
-    });
-    return { labels, weights };
-  }
-
-  /** Which modules are dropped for which image (stochastic depth, Huang et al., arXiv 1603.09382). */
-  private drop(generator: RandomGenerator): Pick<MicroBatch, 'keep'> {
-    const { dropPath, microBatch, network } = this.options;
-    if (dropPath === 0 || network.modules === 0) return {};
-    return {
-      keep: Float32Array.from({ length: microBatch * network.modules }, () =>
-        uniform(generator) < dropPath ? 0 : 1 / (1 - dropPath),
-      ),
-    };
+  private labelsOf(images: Int32Array): Int32Array {
+    const labels = new Int32Array(this.options.microBatch);
+    images.forEach((image, place) => (labels[place] = this.data.labels[image]!));
+    return labels;
   }
 
   async close(): Promise<void> {
-    await Promise.all(this.lanes.map((lane) => lane.close()));
+    await Promise.all(this.sources.map((source) => source.close()));
+  }
+}
+
+/** A lane on its way through an epoch. */
+class Course {
+  private readonly drops: RandomGenerator;
+  private readonly smoothing: Float32Array;
+  private lossSum = 0;
+  private weightSum = 0;
+  private correct = 0;
+  /** Of the step that it is at: the sum of its images' weights. */
+  private weight = 0;
+  private left: { error: unknown } | undefined;
+
+  constructor(
+    private readonly lane: Lane,
+    private readonly epoch: number,
+    private readonly options: EpochOptions,
+  ) {
+    this.drops = generatorFor(options.seed, DROP, epoch);
+    this.smoothing = Float32Array.of(lane.labelSmoothing);
+  }
+
+  goesOn(): boolean {
+    const { signal } = this.lane;
+    if (signal?.aborted) this.left ??= { error: signal.reason };
+    return this.left === undefined;
+  }
+
+  get laneStep() {
+    return { parameters: this.lane.optimizer.parameters, smoothing: this.smoothing };
+  }
+
+  /** @param images all of the step */
+  begin(images: Int32Array, labels: readonly number[]): void {
+    this.weight = images.reduce((sum, image) => sum + this.lane.classWeights[labels[image]!]!, 0);
+  }
+
+  /** Each image's share of the batch's loss, of which padding has none, and what is dropped; micro-batch after micro-batch. */
+  inputsOf(images: Int32Array, labels: Int32Array): LaneInputs {
+    const weights = new Float32Array(this.options.microBatch);
+    for (let place = 0; place < images.length; place++)
+      weights[place] = this.lane.classWeights[labels[place]!]! / this.weight;
+    return { weights, ...this.drop() };
+  }
+
+  /** Which modules are dropped for which image (stochastic depth, Huang et al., arXiv 1603.09382). */
+  private drop(): Pick<LaneInputs, 'keep'> {
+    const { drops, microBatch, network } = this.options;
+    const { dropPath } = this.lane;
+    if (!drops || network.modules === 0) return {};
+    const keep = new Float32Array(microBatch * network.modules).fill(1);
+    if (dropPath > 0)
+      for (let place = 0; place < keep.length; place++)
+        keep[place] = uniform(this.drops) < dropPath ? 0 : 1 / (1 - dropPath);
+    return { keep };
+  }
+
+  /** @param at steps before this one, over the whole run */
+  async step({ gradient, loss, correct }: GradientSum, at: number): Promise<void> {
+    if (!Number.isFinite(loss)) {
+      this.left = { error: new DivergedError(this.epoch + 1) };
+      return;
+    }
+    await this.lane.optimizer.apply(gradient, at, this.lane.rates(at));
+    this.lossSum += loss * this.weight;
+    this.weightSum += this.weight;
+    this.correct += correct;
+  }
+
+  outcome(images: number): LaneEpoch {
+    return this.left ?? { loss: this.lossSum / this.weightSum, top1: this.correct / images };
   }
 }
 

@@ -22,6 +22,12 @@ export interface EvaluatorOptions {
   batch: number;
 }
 
+/** Parameters to be evaluated, until they are no longer asked for. */
+export interface EvaluatedLane {
+  parameters: Float32Array;
+  signal?: AbortSignal;
+}
+
 /** A network compiled for evaluation on one list of cached features. */
 export class Evaluator {
   private readonly buffers: FeatureBuffers;
@@ -65,27 +71,44 @@ export class Evaluator {
     visit: (logits: Float32Array, first: number, count: number) => void,
     signal?: AbortSignal,
   ): Promise<void> {
+    await this.visitLanes([{ parameters, signal }], (_, ...batch) => visit(...batch));
+    signal?.throwIfAborted();
+  }
+
+  /** As `visit`, for several of the network's parameters: a batch is read once. Those that are stopped are left out. */
+  private async visitLanes<Lane extends EvaluatedLane>(
+    lanes: readonly Lane[],
+    visit: (lane: Lane, logits: Float32Array, first: number, count: number) => void,
+  ): Promise<void> {
     const total = this.data.labels.length;
     for (let first = 0; first < total; first += this.batch) {
-      signal?.throwIfAborted();
+      const going = lanes.filter(({ signal }) => !signal?.aborted);
+      if (going.length === 0) return;
       const count = Math.min(this.batch, total - first);
       await this.reader.read(
         Array.from({ length: count }, (_, i) => first + i),
         this.buffers,
       );
-      const { logits } = await this.executable.run({ parameters, ...this.buffers });
-      visit((logits as Float32Array).subarray(0, count * this.classes), first, count);
+      for (const lane of going) {
+        const { logits } = await this.executable.run({ parameters: lane.parameters, ...this.buffers });
+        visit(lane, (logits as Float32Array).subarray(0, count * this.classes), first, count);
+      }
     }
   }
 
   async metrics(parameters: Float32Array, signal?: AbortSignal): Promise<Metrics> {
-    const collector = new MetricsCollector(this.classes);
-    await this.visit(
-      parameters,
-      (logits, first, count) => collector.add(logits, this.data.labels.slice(first, first + count)),
-      signal,
+    const [metrics] = await this.metricsOf([{ parameters, signal }]);
+    signal?.throwIfAborted();
+    return metrics!;
+  }
+
+  /** As `metrics`, for several of the network's parameters; of those that are stopped it is of no use. */
+  async metricsOf(lanes: readonly EvaluatedLane[]): Promise<Metrics[]> {
+    const collected = lanes.map((lane) => ({ ...lane, collector: new MetricsCollector(this.classes) }));
+    await this.visitLanes(collected, ({ collector }, logits, first, count) =>
+      collector.add(logits, this.data.labels.slice(first, first + count)),
     );
-    return collector.result();
+    return collected.map(({ collector }) => collector.result());
   }
 
   async close(): Promise<void> {

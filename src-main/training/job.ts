@@ -49,18 +49,27 @@ export const paceSchema = z.object({
 });
 export type Pace = z.infer<typeof paceSchema>;
 
+const lane = z.int().min(0);
+
 export const toTrainer = z.discriminatedUnion('kind', [
-  z.object({ kind: z.literal('train'), job: jobSchema }),
-  z.object({ kind: z.literal('stop') }),
+  /** To be trained as lanes, each of which is named by its place from here on. */
+  z.object({ kind: z.literal('train'), jobs: z.array(jobSchema).min(1) }),
+  z.object({ kind: z.literal('stop'), lane }),
 ]);
 export type ToTrainer = z.infer<typeof toTrainer>;
 
 export const fromTrainer = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('ready') }),
-  z.object({ kind: z.literal('progress'), pace: paceSchema }),
-  z.object({ kind: z.literal('epoch'), metrics: epochSchema }),
-  z.object({ kind: z.literal('done'), outcome: outcomeSchema }),
-  z.object({ kind: z.literal('stopped') }),
-  z.object({ kind: z.literal('failed'), code: z.string(), message: z.string(), stack: z.string().optional() }),
+  z.object({ kind: z.literal('progress'), lane, pace: paceSchema }),
+  z.object({ kind: z.literal('epoch'), lane, metrics: epochSchema }),
+  z.object({ kind: z.literal('done'), lane, outcome: outcomeSchema }),
+  z.object({ kind: z.literal('stopped'), lane }),
+  z.object({
+    kind: z.literal('failed'),
+    lane,
+    code: z.string(),
+    message: z.string(),
+    stack: z.string().optional(),
+  }),
 ]);
 export type FromTrainer = z.infer<typeof fromTrainer>;

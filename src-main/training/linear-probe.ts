@@ -2,7 +2,7 @@ import type { Engine } from '../engine/program.ts';
 import { withKeptBase } from '../features/kept-base.ts';
 import { buildNetwork } from './build-network.ts';
 import { classWeights } from './class-weights.ts';
-import { EpochRunner } from './epoch.ts';
+import { EpochRunner, type Lane } from './epoch.ts';
 import type { LabelledFeatures } from './evaluate-network.ts';
 import type { TrainingJob } from './job.ts';
 import { Optimizer } from './optimizer.ts';
@@ -54,9 +54,7 @@ async function probeOn(
     form: 'plain',
     batch,
     microBatch: batch,
-    labelSmoothing,
-    dropPath: 0,
-    classWeights: classWeights(weighting, train.labels, frozen.classes),
+    drops: false,
     seed,
   });
   try {
@@ -66,8 +64,18 @@ async function probeOn(
     try {
       const peak = { side: settings.learningRate, head: settings.headLearningRate };
       const rates = scheduledRates(peak, runner.steps * settings.epochs);
-      for (let epoch = 0; epoch < settings.epochs; epoch++)
-        await runner.run(epoch, optimizer, rates, () => undefined, signal);
+      const lane: Lane = {
+        optimizer,
+        rates,
+        labelSmoothing,
+        dropPath: 0,
+        classWeights: classWeights(weighting, train.labels, frozen.classes),
+        signal,
+      };
+      for (let epoch = 0; epoch < settings.epochs; epoch++) {
+        const [outcome] = await runner.run(epoch, [lane], () => undefined);
+        if ('error' in outcome!) throw outcome.error;
+      }
       return parameters.views(optimizer.parameters);
     } finally {
       await optimizer.close();

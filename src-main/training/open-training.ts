@@ -2,21 +2,22 @@ import type { Engine } from '../engine/program.ts';
 import { buildNetwork } from './build-network.ts';
 import type { Checkpoint } from './checkpoint.ts';
 import { classWeights } from './class-weights.ts';
-import { EpochRunner, type EpochOptions, type LearningRates } from './epoch.ts';
+import { EpochRunner, type Lane } from './epoch.ts';
 import { Evaluator, type EvaluatorOptions } from './evaluate-network.ts';
 import type { TrainingJob } from './job.ts';
 import { Optimizer } from './optimizer.ts';
 import { ParameterLayout } from './parameters.ts';
+import { updateProgram } from './programs.ts';
 import { scheduledRates } from './schedule.ts';
 
-/** Everything that an epoch needs, compiled and open. */
+/** Everything that the epochs of some lanes need, compiled and open. */
 export interface OpenTraining {
   parameters: ParameterLayout;
   runner: EpochRunner;
-  optimizer: Optimizer;
   /** Undefined without a val split. */
   evaluator: Evaluator | undefined;
-  rates: LearningRates;
+  /** A lane for a job with these graphs. */
+  laneOf(job: TrainingJob, start: Checkpoint, signal: AbortSignal | undefined): Lane;
   close(): Promise<void>;
 }
 
@@ -28,10 +29,13 @@ export function evaluatorOptions({ config, frozen }: TrainingJob): EvaluatorOpti
   return { network, parameters, layout: frozen.layout, pool: settings.pool, form: stepForm, batch: microBatch };
 }
 
-/** Compiles the graphs of a job and opens its features; what was opened before a failure is closed. */
-export async function openTraining(engine: Engine, job: TrainingJob, start: Checkpoint): Promise<OpenTraining> {
+/**
+ * Compiles the graphs of a job and opens its features; what was opened before a failure is closed.
+ * @param drops whether a lane may drop modules
+ */
+export async function openTraining(engine: Engine, job: TrainingJob, drops: boolean): Promise<OpenTraining> {
   const { config, train, val } = job;
-  const { settings, threads, restarts = [] } = config;
+  const { batch, seed } = config.settings;
   const shared = evaluatorOptions(job);
   const opened: { close(): Promise<void> }[] = [];
   const close = async () => {
@@ -42,37 +46,31 @@ export async function openTraining(engine: Engine, job: TrainingJob, start: Chec
     return each;
   };
   try {
-    const runner = keep(await EpochRunner.open(engine, train, epochOptions(job, shared), threads));
-    const optimizer = keep(await Optimizer.create(engine, shared.parameters, settings.weightDecay, start));
+    const options = { ...shared, batch, microBatch: config.microBatch, drops, seed };
+    const runner = keep(await EpochRunner.open(engine, train, options, config.threads));
+    const update = await engine.compile(updateProgram(shared.parameters));
+    keep({ close: () => update.dispose() });
     const evaluator = val ? keep(await Evaluator.open(engine, val, shared)) : undefined;
-    const peak = { side: settings.learningRate, head: settings.headLearningRate };
     return {
       parameters: shared.parameters,
       runner,
-      optimizer,
       evaluator,
-      rates: scheduledRates(
-        peak,
-        runner.steps * settings.epochs,
-        restarts.map((epoch) => runner.steps * epoch),
-      ),
+      laneOf: ({ config: { settings, restarts = [] } }, start, signal) => ({
+        optimizer: new Optimizer(update, settings.weightDecay, start),
+        rates: scheduledRates(
+          { side: settings.learningRate, head: settings.headLearningRate },
+          runner.steps * settings.epochs,
+          restarts.map((epoch) => runner.steps * epoch),
+        ),
+        labelSmoothing: settings.labelSmoothing,
+        dropPath: settings.dropPath,
+        classWeights: classWeights(settings.classWeights, train.labels, job.frozen.classes),
+        signal,
+      }),
       close,
     };
   } catch (error) {
     await close();
     throw error;
   }
-}
-
-function epochOptions({ config, train, frozen }: TrainingJob, shared: EvaluatorOptions): EpochOptions {
-  const { settings, microBatch } = config;
-  return {
-    ...shared,
-    batch: settings.batch,
-    microBatch,
-    labelSmoothing: settings.labelSmoothing,
-    dropPath: settings.dropPath,
-    classWeights: classWeights(settings.classWeights, train.labels, frozen.classes),
-    seed: settings.seed,
-  };
 }

@@ -3,18 +3,31 @@ import { ADAM, updateProgram } from './programs.ts';
 import type { Rates } from './schedule.ts';
 import type { ParameterLayout } from './parameters.ts';
 
+/** Where AdamW starts: at parameters, with moments of zero where it does not go on. */
+export interface OptimizerStart {
+  parameters: Float32Array;
+  mean?: Float32Array;
+  variance?: Float32Array;
+}
+
 /** AdamW's state and its compiled update. Two sets of buffers take turns: a graph may not write what it still reads. */
 export class Optimizer {
+  parameters: Float32Array;
+  mean: Float32Array;
+  variance: Float32Array;
   private spare: { parameters: Float32Array; mean: Float32Array; variance: Float32Array };
-  private readonly rates = new Float32Array(4);
+  private readonly rates = new Float32Array(5);
 
-  private constructor(
+  /** @param update a compiled `updateProgram`, which several optimizers may share; `close` ends it */
+  constructor(
     private readonly update: Executable,
-    public parameters: Float32Array,
-    public mean: Float32Array,
-    public variance: Float32Array,
+    private readonly weightDecay: number,
+    { parameters, mean, variance }: OptimizerStart,
   ) {
     const { length } = parameters;
+    this.parameters = parameters;
+    this.mean = mean ?? new Float32Array(length);
+    this.variance = variance ?? new Float32Array(length);
     this.spare = {
       parameters: new Float32Array(length),
       mean: new Float32Array(length),
@@ -26,15 +39,9 @@ export class Optimizer {
     engine: Engine,
     layout: ParameterLayout,
     weightDecay: number,
-    start: { parameters: Float32Array; mean?: Float32Array; variance?: Float32Array },
+    start: OptimizerStart,
   ): Promise<Optimizer> {
-    const update = await engine.compile(updateProgram(layout, weightDecay));
-    return new Optimizer(
-      update,
-      start.parameters,
-      start.mean ?? new Float32Array(layout.size),
-      start.variance ?? new Float32Array(layout.size),
-    );
+    return new Optimizer(await engine.compile(updateProgram(layout)), weightDecay, start);
   }
 
   /**
@@ -47,6 +54,7 @@ export class Optimizer {
       learningRates.head,
       1 / (1 - ADAM.beta1 ** (step + 1)),
       1 / (1 - ADAM.beta2 ** (step + 1)),
+      this.weightDecay,
     ]);
     const { spare } = this;
     await this.update.run(

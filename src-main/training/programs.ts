@@ -66,15 +66,11 @@ export function featuresOf(network: Network, { scales, rowSums }: BatchShape, in
  * Loss and gradient of a (micro-)batch, added to what earlier ones gave.
  *
  * Inputs besides the features: `parameters` [P], `gradient` [P], `loss` [1], `labels` [batch] int32, `weights` [batch]:
- * each image's share of the loss, 0 for padding; the weights of all micro-batches of a step sum to 1.
+ * each image's share of the loss, 0 for padding; the weights of all micro-batches of a step sum to 1; `smoothing` [1] of
+ * the labels. No setting but the shapes is in the graph: one serves all lanes.
  * Outputs: `gradient` [P] and `loss` [1], renamed `gradient_out`, `loss_out`; and `logits` [batch, classes].
  */
-export function gradientProgram(
-  network: Network,
-  layout: ParameterLayout,
-  shape: BatchShape,
-  labelSmoothing: number,
-): Program {
+export function gradientProgram(network: Network, layout: ParameterLayout, shape: BatchShape): Program {
   const vector: TensorSpec = { shape: [layout.size], storage: 'float32' };
   return {
     inputs: {
@@ -83,6 +79,7 @@ export function gradientProgram(
       loss: { shape: [1], storage: 'float32' },
       labels: { shape: [shape.batch], storage: 'int32' },
       weights: { shape: [shape.batch], storage: 'float32' },
+      smoothing: { shape: [1], storage: 'float32' },
       ...featureInputs(network, shape),
     },
     run: (inputs) => {
@@ -94,7 +91,7 @@ export function gradientProgram(
         const parameters = Object.fromEntries(names.map((name, index) => [name, values[index]!]));
         // Kept, for what is made in here is gone when the gradients are there.
         logits = keep(network.logits(parameters, features)) as Tensor2D;
-        const losses = crossEntropy(logits, inputs.labels as Tensor1D, labelSmoothing);
+        const losses = crossEntropy(logits, inputs.labels as Tensor1D, inputs.smoothing as Tensor1D);
         return sum(mul(losses, inputs.weights!));
       };
       const { value, grads } = valueAndGrads(objective)(names.map((name) => cut[name]!));
@@ -116,10 +113,10 @@ export const ADAM = { beta1: 0.9, beta2: 0.999, epsilon: 1e-8 };
  * One AdamW step (Loshchilov and Hutter, arXiv 1711.05101, algorithm 2) on the parameter vector; decay is decoupled
  * and, as is usual, scaled by the learning rate.
  *
- * Inputs: `parameters`, `gradient`, `mean`, `variance` [P]; `rates` [4]: learning rate of the side network, of the
- * head, and the bias corrections 1 / (1 - beta^t) of mean and variance. Outputs: `parameters_out`, `mean_out`, `variance_out`.
+ * Inputs: `parameters`, `gradient`, `mean`, `variance` [P]; `rates` [5]: learning rate of the side network, of the
+ * head, the bias corrections 1 / (1 - beta^t) of mean and variance, and the weight decay. Outputs: `parameters_out`, `mean_out`, `variance_out`.
  */
-export function updateProgram(layout: ParameterLayout, weightDecay: number): Program {
+export function updateProgram(layout: ParameterLayout): Program {
   const vector: TensorSpec = { shape: [layout.size], storage: 'float32' };
   return {
     inputs: {
@@ -127,7 +124,7 @@ export function updateProgram(layout: ParameterLayout, weightDecay: number): Pro
       gradient: vector,
       mean: vector,
       variance: vector,
-      rates: { shape: [4], storage: 'float32' },
+      rates: { shape: [5], storage: 'float32' },
     },
     run: ({ parameters, gradient, mean, variance, rates }) => {
       const rate = (index: number) => slice(rates as Tensor1D, [index], [1]);
@@ -137,8 +134,7 @@ export function updateProgram(layout: ParameterLayout, weightDecay: number): Pro
       const next = layout.segments.map(({ part, decay, offset, size }) => {
         const own = (vectorOf: Tensor) => slice(vectorOf as Tensor1D, [offset], [size]);
         const learningRate = rate(part === 'side' ? 0 : 1);
-        const kept =
-          decay && weightDecay > 0 ? mul(own(parameters!), sub(1, mul(learningRate, weightDecay))) : own(parameters!);
+        const kept = decay ? mul(own(parameters!), sub(1, mul(learningRate, rate(4)))) : own(parameters!);
         return sub(kept, mul(own(direction), learningRate));
       });
       return { parameters_out: concat(next), mean_out: nextMean, variance_out: nextVariance };

@@ -18,7 +18,7 @@ const HOPELESS = 1.15;
  * Times the gradient programs of a run on made-up features: plain with micro-batches from the usual one upwards, or else
  * downwards, as long as that helps; then low-rank from the best of those on.
  *
- * One lane on one thread is timed, in core time: lanes have a core each, and what runs beside the probe should not count.
+ * One thread is timed, in core time: gradient threads have a core each, and what runs beside the probe should not count.
  */
 export async function probeSteps(question: StepQuestion, onTimed: (step: TimedStep) => void): Promise<void> {
   const { settings, frozen, threads } = question;
@@ -65,18 +65,13 @@ export function microBatches(batch: number, threads: number): number[] {
 async function timeStep({ settings, frozen }: StepQuestion, stepForm: StepForm, microBatch: number): Promise<number> {
   const network = buildNetwork(settings, frozen, stepForm);
   const layout = new ParameterLayout(network.parameters);
-  const program = gradientProgram(
-    network,
-    layout,
-    {
-      batch: microBatch,
-      layout: frozen.layout,
-      scales: network.maps.map(() => 1),
-      rowSums: stepForm === 'low-rank',
-      dropPath: settings.dropPath > 0,
-    },
-    settings.labelSmoothing,
-  );
+  const program = gradientProgram(network, layout, {
+    batch: microBatch,
+    layout: frozen.layout,
+    scales: network.maps.map(() => 1),
+    rowSums: stepForm === 'low-rank',
+    dropPath: settings.dropPath > 0,
+  });
   const executable = await new CompiledEngine({ threads: 1 }).compile(program);
   try {
     const feeds = madeUp(program, layout.initialize(1));

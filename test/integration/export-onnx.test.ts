@@ -115,8 +115,8 @@ print(len(sys.argv) - 1)
       const placed = new ParameterLayout(trained.network.parameters);
       const { layout, scales } = trained;
       const shape = { batch: 4, layout, scales, rowSums: form === 'low-rank', dropPath: true };
-      const gradient = await trace(gradientProgram(trained.network, placed, shape, 0.1));
-      const update = await trace(updateProgram(placed, 0.05));
+      const gradient = await trace(gradientProgram(trained.network, placed, shape));
+      const update = await trace(updateProgram(placed));
       const logits = await trace(logitsProgram(trained.network, placed, shape));
       await check({ gradient: gradient.model, update: update.model, logits: logits.model });
     }

@@ -59,23 +59,25 @@ try {
     form,
     batch,
     microBatch,
-    labelSmoothing: 0,
-    dropPath: 0,
-    classWeights: new Float32Array(CLASSES).fill(1),
+    drops: false,
     seed: 1,
   };
   const runner = await EpochRunner.open(engine, data, options, threads);
   const optimizer = await Optimizer.create(engine, parameters, 0.05, { parameters: parameters.initialize(1) });
+  const lane = {
+    optimizer,
+    rates: () => ({ side: 1e-3, head: 1e-3 }),
+    labelSmoothing: 0,
+    dropPath: 0,
+    classWeights: new Float32Array(CLASSES).fill(1),
+  };
   let epoch = 0;
   let loss = NaN;
   // An epoch of one batch is one step.
   const step = async () => {
-    ({ loss } = await runner.run(
-      epoch++,
-      optimizer,
-      () => ({ side: 1e-3, head: 1e-3 }),
-      () => undefined,
-    ));
+    const [outcome] = await runner.run(epoch++, [lane], () => undefined);
+    if ('error' in outcome!) throw outcome.error;
+    ({ loss } = outcome!);
   };
   const times = await timeSteps(step, { steps });
   if (!Number.isFinite(loss)) throw new Error(`The loss is ${loss}.`);

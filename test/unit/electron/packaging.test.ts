@@ -113,7 +113,7 @@ it('knows the programs of our processes and threads', () => {
       'step-probe-process.ts',
       'probe-process.ts',
       'session-worker.ts',
-      'lane-thread.ts',
+      'gradient-worker.ts',
     ]),
   );
 });

@@ -138,15 +138,19 @@ it('adds micro-batches up to the batch', async () => {
   const features = featuresFor(network, false, 7);
   const labels = Int32Array.from([0, 1, 2, 3, 0]);
   const weights = Float32Array.from([0.2, 0.2, 0.2, 0.2, 0.2]);
-  const start = { parameters: parameters.initialize(5).map((value, index) => value + 0.1 * Math.sin(index)) };
+  const start = {
+    parameters: parameters.initialize(5).map((value, index) => value + 0.1 * Math.sin(index)),
+    smoothing: Float32Array.of(0),
+  };
   const compile = (size: number) =>
     engine.compile(
-      gradientProgram(
-        network,
-        parameters,
-        { batch: size, layout, scales: network.maps.map(() => 1), rowSums: false, dropPath: false },
-        0,
-      ),
+      gradientProgram(network, parameters, {
+        batch: size,
+        layout,
+        scales: network.maps.map(() => 1),
+        rowSums: false,
+        dropPath: false,
+      }),
     );
   const whole = await (
     await compile(batch)
@@ -162,7 +166,7 @@ it('adds micro-batches up to the batch', async () => {
   const shape = { batch, layout, scales: network.maps.map(() => 1), rowSums: false, dropPath: false };
   const evaluated = await (
     await engine.compile(logitsProgram(network, parameters, shape))
-  ).run({ ...start, ...features });
+  ).run({ parameters: start.parameters, ...features });
   expect(distance(whole.logits!, evaluated.logits!)).toBeLessThan(1e-6);
   const single = await compile(1);
   let sums: Buffers = { gradient_out: new Float32Array(parameters.size), loss_out: new Float32Array(1) };
@@ -189,9 +193,7 @@ it('adds micro-batches up to the batch', async () => {
 it('agrees with finite differences through a ViT block', async () => {
   const parameters = new ParameterLayout(vitBlock.parameters);
   const shape: BatchShape = { batch, layout, scales: [1], rowSums: false, dropPath: false };
-  const executable = await new CompiledEngine({ threads: 1 }).compile(
-    gradientProgram(vitBlock, parameters, shape, 0.1),
-  );
+  const executable = await new CompiledEngine({ threads: 1 }).compile(gradientProgram(vitBlock, parameters, shape));
   const start = parameters.initialize(3);
   const at = async (vector: Float32Array) =>
     executable.run({
@@ -200,6 +202,7 @@ it('agrees with finite differences through a ViT block', async () => {
       loss: new Float32Array(1),
       labels: Int32Array.from([0, 1, 2, 3, 0]),
       weights: Float32Array.from([0.3, 0.2, 0.2, 0.3, 0]),
+      smoothing: Float32Array.of(0.1),
       ...featuresFor(vitBlock, false, 11),
     });
   const { gradient_out: gradient } = await at(start);

@@ -30,7 +30,7 @@ export async function trainSteps(
 ): Promise<TrainedSteps> {
   const parameters = new ParameterLayout(network.parameters);
   const shape: BatchShape = { batch, layout, scales: network.maps.map(() => 1), rowSums, dropPath: false };
-  const gradients = await engine.compile(gradientProgram(network, parameters, shape, 0.1));
+  const gradients = await engine.compile(gradientProgram(network, parameters, shape));
   const optimizer = await Optimizer.create(engine, parameters, 0.05, { parameters: started(parameters) });
   const losses: number[] = [];
   let first: Float32Array | undefined;
@@ -41,6 +41,7 @@ export async function trainSteps(
       loss: new Float32Array(1),
       labels: Int32Array.from([0, 1, 2, 3, 0]),
       weights: Float32Array.from([0.3, 0.2, 0.2, 0.3, 0]),
+      smoothing: Float32Array.of(0.1),
       ...featuresFor(network, rowSums, 1000 + (step % 3)),
     });
     first ??= (gradient as Float32Array).slice();

@@ -9,10 +9,22 @@ export interface MicroBatch {
   /** Rows to read; at most the micro-batch's size. */
   images: Int32Array;
   labels: Int32Array;
+  /** What differs from lane to lane, in their order. */
+  lanes: readonly LaneInputs[];
+}
+
+export interface LaneInputs {
   /** Share of the step's loss. */
   weights: Float32Array;
-  /** [microBatch, modules], with drop-path only. */
+  /** [microBatch, modules], where the graph can drop any. */
   keep?: Float32Array;
+}
+
+/** What of a lane is the same in all micro-batches of a step. */
+export interface LaneStep {
+  parameters: Float32Array;
+  /** [1]: of the labels. */
+  smoothing: Float32Array;
 }
 
 export interface GradientSum {
@@ -23,29 +35,37 @@ export interface GradientSum {
 }
 
 /** Where micro-batches are turned into gradients: on this thread or on another. */
-export interface GradientLane {
+export interface GradientSource {
   /**
-   * Sum of the gradients and losses of `parts`; the buffer is the lane's own, good until the next call. The rows of `upcoming`, the first of the next call, are read meanwhile.
+   * Sums of the gradients and losses of `parts`, a lane each; the buffers are the source's own, good until the next call.
+   * The rows of `upcoming`, the first of the next call, are read meanwhile.
    */
-  run(parameters: Float32Array, parts: readonly MicroBatch[], upcoming: Int32Array | undefined): Promise<GradientSum>;
+  run(
+    lanes: readonly LaneStep[],
+    parts: readonly MicroBatch[],
+    upcoming: Int32Array | undefined,
+  ): Promise<GradientSum[]>;
   close(): Promise<void>;
 }
 
-/** A lane on the calling thread: reads the next micro-batch while one is computed. */
-export class LocalLane implements GradientLane {
+/**
+ * Gradients on the calling thread. A micro-batch is read once, and goes through the graph for each lane, while the next
+ * is read. A graph with a copy of the network for every lane is no faster: it takes three times the memory for four, and
+ * four times as long to compile.
+ */
+export class LocalGradients implements GradientSource {
   private readonly buffers: [FeatureBuffers, FeatureBuffers];
-  /** Sums before and after a micro-batch; they take turns, as a graph may not write what it still reads. */
-  private readonly sums: [SumBuffers, SumBuffers];
+  /** Of each lane, the sums before and after a micro-batch; they take turns, as a graph may not write what it still reads. */
+  private readonly sums: [SumBuffers, SumBuffers][] = [];
   private turn = 0;
   private ahead: { images: Int32Array; reading: Promise<void> } | undefined;
 
   private constructor(
     private readonly executable: Executable,
     private readonly reader: FeatureSource,
-    size: number,
+    private readonly size: number,
     microBatch: number,
   ) {
-    this.sums = [sumBuffers(size), sumBuffers(size)];
     this.buffers = [reader.allocate(microBatch), reader.allocate(microBatch)];
   }
 
@@ -58,9 +78,9 @@ export class LocalLane implements GradientLane {
     features: FeatureSet,
     needs: FeatureNeeds,
     { size, microBatch }: { size: number; microBatch: number },
-  ): Promise<LocalLane> {
+  ): Promise<LocalGradients> {
     try {
-      return new LocalLane(executable, await openFeatures(features, needs), size, microBatch);
+      return new LocalGradients(executable, await openFeatures(features, needs), size, microBatch);
     } catch (error) {
       await executable.dispose();
       throw error;
@@ -68,27 +88,32 @@ export class LocalLane implements GradientLane {
   }
 
   async run(
-    parameters: Float32Array,
+    lanes: readonly LaneStep[],
     parts: readonly MicroBatch[],
     upcoming: Int32Array | undefined,
-  ): Promise<GradientSum> {
-    let from = this.sums[0];
-    from.gradient_out.fill(0);
-    from.loss_out.fill(0);
-    let correct = 0;
-    for (const [index, { images, ...inputs }] of parts.entries()) {
+  ): Promise<GradientSum[]> {
+    while (this.sums.length < lanes.length) this.sums.push([sumBuffers(this.size), sumBuffers(this.size)]);
+    const running = lanes.map((lane, index) => {
+      const [from, to] = this.sums[index]!;
+      from.gradient_out.fill(0);
+      from.loss_out.fill(0);
+      return { lane, from, to, correct: 0 };
+    });
+    for (const [index, { images, labels, lanes: inputs }] of parts.entries()) {
       const buffers = await this.take(images);
       const next = parts[index + 1]?.images ?? upcoming;
       if (next) this.prefetch(next);
-      const to = from === this.sums[0] ? this.sums[1] : this.sums[0];
-      const { logits } = await this.executable.run(
-        { parameters, gradient: from.gradient_out, loss: from.loss_out, ...inputs, ...buffers },
-        to,
-      );
-      correct += countCorrect(logits as Float32Array, inputs.labels, images.length);
-      from = to;
+      for (const [place, each] of running.entries()) {
+        const { lane, from, to } = each;
+        const { logits } = await this.executable.run(
+          { ...lane, gradient: from.gradient_out, loss: from.loss_out, labels, ...inputs[place], ...buffers },
+          to,
+        );
+        each.correct += countCorrect(logits as Float32Array, labels, images.length);
+        [each.from, each.to] = [to, from];
+      }
     }
-    return { gradient: from.gradient_out, loss: from.loss_out[0]!, correct };
+    return running.map(({ from, correct }) => ({ gradient: from.gradient_out, loss: from.loss_out[0]!, correct }));
   }
 
   async close(): Promise<void> {
