@@ -1,13 +1,13 @@
 /** What a user can ask about the sweeps of a workspace, and ask of those that run. */
 import { rename, rm } from 'node:fs/promises';
 import { Failure } from '../base/failure.ts';
-import { readJournal } from '../sweep/journal.ts';
 import { findSweep, listSweepConfigs } from '../sweep/find-sweep.ts';
 import { overSeeds, type Repeats } from '../sweep/seeds.ts';
 import type { SweepConfig } from '../sweep/sweep-config.ts';
 import type { Extension } from '../sweep/sweep-events.ts';
 import { readControls, readSweepConfig, sweepFile, writeControls } from '../sweep/sweep-folder.ts';
-import { SweepState, type Trial } from '../sweep/sweep-state.ts';
+import { SweepReader } from '../sweep/sweep-reader.ts';
+import type { SweepState, Trial } from '../sweep/sweep-state.ts';
 import type { RunResult } from '../training/run-folder.ts';
 import { temporaryName } from '../workspace/atomic.ts';
 import { isHeld, takeLock } from '../workspace/lock.ts';
@@ -31,7 +31,8 @@ export interface ListedSweep {
 
 export interface ShownSweep extends ListedSweep {
   config: SweepConfig;
-  parallel: number;
+  /** As they are asked for now: trials without those that go on with others. */
+  asked: { trials: number; parallel: number };
   /** By number. */
   all: ShownTrial[];
   repeats: Repeats[];
@@ -53,23 +54,27 @@ export interface ShownTrial extends Pick<
 }
 
 /** All sweeps, oldest first. */
-export async function listSweeps(workspace: Workspace): Promise<ListedSweep[]> {
+export async function listSweeps(workspace: Workspace, reader = new SweepReader(workspace)): Promise<ListedSweep[]> {
   const listed: ListedSweep[] = [];
   for (const config of await listSweepConfigs(workspace))
-    listed.push(await describe(workspace, config, await stateOf(workspace, config)));
+    listed.push(await describe(workspace, config, await reader.stateOf(config)));
   return listed;
 }
 
 /** @param named an id, the beginning of one, or `latest` @throws Failure `no-sweep`, `ambiguous-sweep` */
-export async function showSweep(workspace: Workspace, named: string): Promise<ShownSweep> {
+export async function showSweep(
+  workspace: Workspace,
+  named: string,
+  reader = new SweepReader(workspace),
+): Promise<ShownSweep> {
   const config = await readSweepConfig(workspace, await findSweep(workspace, named));
-  const state = await stateOf(workspace, config);
-  const { parallel = config.parallel } = await readControls(workspace, config.sweep);
+  const state = await reader.stateOf(config);
+  const { trials: wanted = config.trials, parallel = config.parallel } = await readControls(workspace, config.sweep);
   const trials = state.known();
   return {
     ...(await describe(workspace, config, state)),
     config,
-    parallel,
+    asked: { trials: wanted, parallel },
     all: trials.map(shown),
     repeats: overSeeds(trials),
     winner: state.closed?.best ?? null,
@@ -78,10 +83,8 @@ export async function showSweep(workspace: Workspace, named: string): Promise<Sh
   };
 }
 
-export async function stateOf(workspace: Workspace, { sweep, space }: SweepConfig): Promise<SweepState> {
-  const state = new SweepState(space);
-  for (const event of await readJournal(sweepFile(workspace, sweep, 'log'))) state.apply(event);
-  return state;
+export function stateOf(workspace: Workspace, config: SweepConfig): Promise<SweepState> {
+  return new SweepReader(workspace).stateOf(config);
 }
 
 async function describe(workspace: Workspace, config: SweepConfig, state: SweepState): Promise<ListedSweep> {

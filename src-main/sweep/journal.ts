@@ -59,18 +59,61 @@ export class Journal {
 
 /** The events in a log that somebody else may be writing; none where there is no file. */
 export async function readJournal(path: string): Promise<SweepEvent[]> {
-  try {
-    const file = await open(path, 'r');
+  return (await new JournalReader(path).read()).events;
+}
+
+/** Bytes by which a log is told from another that has taken its place. */
+const TAIL = 64;
+
+/** Reads a log that somebody else may be writing, again and again: each time only what has been added. */
+export class JournalReader {
+  /** Of whole lines that have been read. */
+  private bytes = 0;
+  private tail = Buffer.alloc(0);
+
+  constructor(private readonly path: string) {}
+
+  /** @returns events, and whether they are all that there are: the first time, and where the log is another one */
+  async read(): Promise<{ events: SweepEvent[]; isWhole: boolean }> {
+    let file: FileHandle;
     try {
-      const content = await file.readFile('utf8');
-      return eventsIn(content.slice(0, content.lastIndexOf('\n') + 1));
+      file = await open(this.path, 'r');
+    } catch (error) {
+      if (errorCode(error) !== 'ENOENT') throw error;
+      const isWhole = this.bytes > 0;
+      this.take(0, Buffer.alloc(0));
+      return { events: [], isWhole };
+    }
+    try {
+      const from = this.bytes - this.tail.length;
+      const { size } = await file.stat();
+      const added = await read(file, from, size);
+      const goesOn = this.bytes > 0 && added.subarray(0, this.tail.length).equals(this.tail);
+      const content = goesOn ? added : from === 0 ? added : await read(file, 0, size);
+      const start = goesOn ? this.tail.length : 0;
+      const end = Math.max(start, content.lastIndexOf(0x0a) + 1);
+      this.take(goesOn ? from + end : end, content.subarray(0, end));
+      return { events: eventsIn(content.toString('utf8', start, end)), isWhole: !goesOn };
     } finally {
       await file.close();
     }
-  } catch (error) {
-    if (errorCode(error) === 'ENOENT') return [];
-    throw error;
   }
+
+  private take(bytes: number, content: Buffer): void {
+    this.bytes = bytes;
+    this.tail = Buffer.from(content.subarray(-TAIL));
+  }
+}
+
+async function read(file: FileHandle, from: number, to: number): Promise<Buffer> {
+  const content = Buffer.alloc(Math.max(0, to - from));
+  let done = 0;
+  while (done < content.length) {
+    const { bytesRead } = await file.read(content, done, content.length - done, from + done);
+    if (bytesRead === 0) break;
+    done += bytesRead;
+  }
+  return content.subarray(0, done);
 }
 
 function eventsIn(text: string): SweepEvent[] {

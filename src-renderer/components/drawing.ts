@@ -20,3 +20,8 @@ export function startDrawing(
   context.font = `11px ${style.getPropertyValue('--font')}`;
   return { context, colour: (variable) => style.getPropertyValue(variable).trim() };
 }
+
+/** Of each of so many lines over one another, so that where they are dense can still be told. */
+export function opacityOf(lines: number): number {
+  return Math.min(0.8, Math.max(0.12, 4 / Math.sqrt(lines)));
+}

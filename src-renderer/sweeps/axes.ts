@@ -8,6 +8,13 @@ export interface Axis {
   /** Null where a trial has no value. */
   at: (trial: Trial) => number | null;
   marks: { at: number; value: string | number }[];
+  /** Whether it has a few values that many trials share. */
+  isListed: boolean;
+}
+
+/** A number from 0 to 1 for each trial and axis, always the same: the golden ratio's multiples spread evenly. */
+export function spreadOf(trial: number, axis: number): number {
+  return ((trial + 1) * 0.618034 + axis * 0.414214) % 1;
 }
 
 export const TOP1_AXIS = 'top1';
@@ -26,6 +33,7 @@ function settingAxis(dimension: Dimension): Axis {
       name,
       at: ({ point }) => (point[name] === undefined ? null : place(values.indexOf(point[name]))),
       marks: values.map((value, index) => ({ at: place(index), value })),
+      isListed: true,
     };
   }
   const { min, max, scale } = dimension;
@@ -35,6 +43,7 @@ function settingAxis(dimension: Dimension): Axis {
     name,
     at: ({ point }) => (point[name] === undefined ? null : place(Number(point[name]))),
     marks: [min, max].map((value) => ({ at: place(value), value })),
+    isListed: dimension.kind === 'int' && max - min < 20,
   };
 }
 
@@ -48,6 +57,7 @@ function top1Axis(trials: readonly Trial[]): Axis {
     name: TOP1_AXIS,
     at: ({ value }) => (value === null ? null : place(value)),
     marks: ends.map((value) => ({ at: place(value), value })),
+    isListed: false,
   };
 }
 

@@ -10,6 +10,7 @@ import { log, runCommand, wholeNumber } from './command.ts';
 import { outcomeJson, outcomeText, runBench, type Bench, type Row } from './outcome.ts';
 import { existingPeers } from './peers/python.ts';
 import { peersBench } from './peers/peers-bench.ts';
+import { measureSweepUi, sweepUiRows } from './sweep-ui.ts';
 import { rowsTable } from './table.ts';
 import { measureUi, uiRows } from './ui.ts';
 
@@ -21,6 +22,7 @@ const { values, positionals } = parseArgs({
     threads: { type: 'string' },
     sets: { type: 'string' },
     features: { type: 'string' },
+    pictures: { type: 'string' },
   },
 });
 
@@ -30,11 +32,12 @@ await runCommand(values.json, async () => {
   if (name === 'table') return table(threads);
   if (name === 'backbone') return backbones();
   if (name === 'ui') return ui();
+  if (name === 'sweep-ui') return sweepUi();
   const make = Object.hasOwn(benches, name) ? benches[name] : undefined;
   if (!make)
     throw new Failure(
       'usage',
-      `There is no bench '${name}'; there are: ${Object.keys(benches).join(', ')}, backbone, ui, table.`,
+      `There is no bench '${name}'; there are: ${Object.keys(benches).join(', ')}, backbone, ui, sweep-ui, table.`,
     );
   const bench = make(threads);
   const outcome = await run(name, bench, threads);
@@ -63,6 +66,14 @@ async function ui(): Promise<void> {
   const rows = uiRows(figures);
   console.log(rowsTable(rows));
   if (values.json) console.log(JSON.stringify({ name: 'ui', sides: figures, ratio: {}, rows }));
+}
+
+/** The page of a large sweep in a browser; --pictures FILE.png keeps a picture of it. */
+async function sweepUi(): Promise<void> {
+  const figures = await measureSweepUi(log, values.pictures);
+  const rows = sweepUiRows(figures);
+  console.log(rowsTable(rows));
+  if (values.json) console.log(JSON.stringify({ name: 'sweep-ui', sides: figures, ratio: {}, rows }));
 }
 
 /** Every number that is to be reached, side by side with what is reached here. */

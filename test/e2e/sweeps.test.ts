@@ -1,5 +1,5 @@
 /// <reference lib="dom" />
-/** Sweeps in a real browser on the real server: made by mouse, watched, a trial stopped, the winner promoted. */
+/** Sweeps in a real browser on the real server: made by mouse, watched, a trial stopped, the winner kept, gone on with, trained again and exported. */
 import type { Browser, Page } from 'playwright';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Workspace } from '../../src-main/studio/contract.ts';
@@ -106,6 +106,30 @@ describe.skipIf(!hasChromium)('sweeps in the window', () => {
       await page.waitForURL(/#\/runs\/hearts-last/);
       await page.getByRole('heading', { level: 1, name: /hearts-last/ }).waitFor();
       await page.goBack();
+    },
+    LONG,
+  );
+
+  it(
+    'goes on with the best, trains it again on train and val, and exports that',
+    async () => {
+      await page.waitForURL(/#\/sweeps\/hearts-sweep/);
+      const sweep = page.url();
+      await page.getByRole('button', { name: 'Change…' }).click();
+      const dialog = page.getByRole('dialog', { name: 'Change the sweep' });
+      await dialog.getByLabel('How many').fill('1');
+      await dialog.getByLabel('Epochs more').fill('2');
+      await dialog.getByRole('button', { name: 'Change', exact: true }).click();
+      await page.getByText('4 done, 0 pruned, 0 failed, of 4 trials').waitFor();
+      await page.getByRole('cell', { name: /^\d → 3$/ }).waitFor();
+      // The job has to be over before another begins.
+      await page.getByRole('button', { name: 'Remove' }).waitFor();
+      await page.getByRole('button', { name: 'Train again on train and val' }).click();
+      await page.waitForURL(/#\/runs\/hearts-last/);
+      await page.getByRole('button', { name: 'Export' }).click();
+      await page.getByRole('dialog').getByRole('button', { name: 'Export', exact: true }).click();
+      await page.getByText(/largest difference of a logit/).waitFor();
+      await page.goto(sweep);
     },
     LONG,
   );

@@ -25,6 +25,7 @@ import * as runs from '../runs.ts';
 import type { TryOut } from '../try-out.ts';
 import { checkChoice } from '../../training/settings.ts';
 import { findSweep } from '../../sweep/find-sweep.ts';
+import { SweepReader } from '../../sweep/sweep-reader.ts';
 import { suggestSpace } from '../../sweep/suggest-space.ts';
 import { promoteNamed } from '../sweep-winner.ts';
 import * as sweeps from '../sweeps.ts';
@@ -48,6 +49,7 @@ export function handlersOf(
   tell: (event: StudioEvent) => void,
 ): Handlers {
   const changed = (what: 'datasets' | 'backbones' | 'runs' | 'sweeps') => tell({ type: 'changed', what });
+  const sweepReader = new SweepReader(workspace);
   const edited = <Edited>(answer: Edited): Edited => {
     changed('datasets');
     return answer;
@@ -132,8 +134,8 @@ export function handlersOf(
     'train.start': async (request) => jobs.add('train', request.dataset, request),
     'train.resume': async ({ run }) => jobs.add('train', run, { resume: run }, run),
 
-    'sweeps.list': () => sweeps.listSweeps(workspace),
-    'sweeps.show': ({ sweep }) => sweeps.showSweep(workspace, sweep),
+    'sweeps.list': () => sweeps.listSweeps(workspace, sweepReader),
+    'sweeps.show': ({ sweep }) => sweeps.showSweep(workspace, sweep, sweepReader),
     'sweeps.suggest': ({ methods }) => Promise.resolve(suggestSpace(methods)),
     'sweeps.start': async (request) => jobs.add('sweep', request.dataset, request),
     'sweeps.resume': async ({ sweep, ...more }) =>

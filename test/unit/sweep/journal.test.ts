@@ -1,8 +1,8 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { appendFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { Journal, readJournal } from '../../../src-main/sweep/journal.ts';
+import { Journal, JournalReader, readJournal } from '../../../src-main/sweep/journal.ts';
 import type { SweepEvent } from '../../../src-main/sweep/sweep-events.ts';
 
 let folder: string;
@@ -50,6 +50,23 @@ it('leaves out a line whose values have changed, and no other', async () => {
   const text = await readFile(path, 'utf8');
   await writeFile(path, text.replace('"top1":0.25', '"top1":0.75'));
   expect(await readJournal(path)).toEqual([EVENTS[0], EVENTS[2]]);
+});
+
+it('read again, gives what was added, and all of a log that has taken its place', async () => {
+  const reader = new JournalReader(path);
+  expect(await reader.read()).toEqual({ events: [], isWhole: false });
+  for (const event of EVENTS) {
+    await write([event]);
+    await appendFile(path, '{"event":"torn');
+    expect((await reader.read()).events).toEqual([event]);
+    expect((await reader.read()).events).toEqual([]);
+  }
+  const text = await readFile(path, 'utf8');
+  await writeFile(path, text.replace('Der', 'Das'));
+  expect(await reader.read()).toEqual({ events: EVENTS.slice(0, 2), isWhole: true });
+  await rm(path);
+  await write(EVENTS.slice(1));
+  expect(await reader.read()).toEqual({ events: EVENTS.slice(1), isWhole: true });
 });
 
 it('finds nothing where there is no log', async () => {
