@@ -259,9 +259,10 @@ export class Scheduler {
 
   private onEpoch(trial: Trial, metrics: EpochMetrics, isLast: boolean, stop: AbortController): void {
     const { epoch } = metrics;
-    // Of a trial that goes on, the log may know the first epochs already.
-    if (epoch !== trial.epochs + 1 || stop.signal.aborted) return;
-    this.keepEpoch(trial, metrics);
+    // Of a trial that goes on, the log may know the first epochs already: what the last of them means is decided once
+    // more, for the sweep may have been killed before that was kept.
+    if (epoch < trial.epochs || epoch > trial.epochs + 1 || stop.signal.aborted) return;
+    if (epoch > trial.epochs) this.keepEpoch(trial, metrics);
     if (!isLast && !trial.extension && this.plan.pruner(trial.values, this.rivals(trial)))
       stop.abort(new CutShort(`pruned after epoch ${epoch}: others were better by then`));
   }

@@ -101,8 +101,10 @@ describe('a sweep', () => {
   });
 
   it('cut off after any event, goes on to the same table and runs nothing twice', async () => {
-    const whole = sweepOf(instantRunner(), { trials: 4, parallel: 1 });
+    const how = { ...LEARNING, trials: 24, parallel: 2 };
+    const whole = sweepOf(instantRunner(), how);
     await whole.scheduler.run();
+    expect(whole.state.known().some(({ state }) => state === 'pruned')).toBe(true);
     for (let cut = 0; cut <= whole.kept.length; cut++) {
       const events = whole.kept.slice(0, cut);
       const ended = new Set(events.flatMap((event) => (event.event === 'end' ? [event.trial] : [])));
@@ -114,7 +116,7 @@ describe('a sweep', () => {
           return instant.run(trial, ...rest);
         },
       };
-      const rest = sweepOf(runner, { trials: 4, parallel: 1, events });
+      const rest = sweepOf(runner, { ...how, events });
       await rest.scheduler.run();
       expect(tableOf(rest.state)).toEqual(tableOf(whole.state));
     }
