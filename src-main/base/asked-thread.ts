@@ -1,8 +1,10 @@
 import { parentPort, type Transferable, type Worker } from 'node:worker_threads';
 import { Failure } from './failure.ts';
+import type { OwnProcess } from './own-process.ts';
+import { parent } from './parent.ts';
 
 /** `close` asks the thread to end. */
-type Asked<Request> = { id: number; request: Request } | 'close';
+type Question<Request> = { id: number; request: Request } | 'close';
 
 type Reply<Answer> =
   { id: number; kind: 'done'; answer: Answer } | { id: number; kind: 'failed'; message: string; code?: string };
@@ -12,8 +14,16 @@ interface Waiting<Answer> {
   reject: (error: Error) => void;
 }
 
-/** A thread that is asked things, and behind which `answerRequests` runs; what crosses over is structured-cloned. */
-export class AskedThread<Request, Answer> {
+/** The way to whoever is asked. */
+interface Line {
+  send(message: unknown, given: Transferable[]): void;
+  onMessage(listener: (message: unknown) => void): void;
+  /** Called once, when nothing more will be answered; a thread may tell of an error before. */
+  onEnd(listener: (error: Error) => void): void;
+}
+
+/** Somebody else who is asked things, and behind whom `answerRequests` runs; what crosses over is structured-cloned. */
+class Asked<Request, Answer> {
   private readonly waiting = new Map<number, Waiting<Answer>>();
   private readonly exited: Promise<void>;
   private nextId = 1;
@@ -22,30 +32,26 @@ export class AskedThread<Request, Answer> {
   private idleSince: number | undefined;
   private idle = 0;
 
-  /** @param name what errors call the thread */
-  constructor(
-    private readonly worker: Worker,
-    name: string,
-  ) {
-    worker.on('message', (reply: Reply<Answer>) => {
+  constructor(private readonly line: Line) {
+    line.onMessage((message) => {
+      const reply = message as Reply<Answer>;
       const waiting = this.waiting.get(reply.id);
       this.waiting.delete(reply.id);
       if (this.waiting.size === 0) this.idleSince = performance.now();
       if (reply.kind === 'done') waiting?.resolve(reply.answer);
       else waiting?.reject(reply.code ? new Failure(reply.code, reply.message) : new Error(reply.message));
     });
-    worker.on('error', (error) => this.fail(error));
     this.exited = new Promise((resolve) => {
-      worker.on('exit', () => {
-        this.fail(new Error(`The ${name} thread ended.`));
+      line.onEnd((error) => {
+        this.fail(error);
         resolve();
       });
     });
   }
 
   /**
-   * @param given what of the request goes over to the thread instead of being copied
-   * @throws the Failure or Error that the thread met with, or that it ended
+   * @param given what of the request goes over to a thread instead of being copied
+   * @throws the Failure or Error that was met with on the other side, or that that has ended
    */
   ask(request: Request, given: Transferable[] = []): Promise<Answer> {
     if (this.ended) return Promise.reject(this.ended);
@@ -54,7 +60,7 @@ export class AskedThread<Request, Answer> {
     this.idleSince = undefined;
     return new Promise((resolve, reject) => {
       this.waiting.set(id, { resolve, reject });
-      this.worker.postMessage({ id, request } satisfies Asked<Request>, given);
+      this.line.send({ id, request } satisfies Question<Request>, given);
     });
   }
 
@@ -64,12 +70,12 @@ export class AskedThread<Request, Answer> {
   }
 
   /**
-   * Ends the thread when it is done with the request that it is at; what is asked after that one fails. `terminate`
+   * Ends it when it is done with the request that it is at; what is asked after that one fails. To `terminate` a thread
    * would be no quicker, and ends the whole process: a native addon that comes back to a thread without JavaScript
    * aborts.
    */
   async close(): Promise<void> {
-    this.worker.postMessage('close' satisfies Asked<Request>);
+    this.line.send('close' satisfies Question<Request>, []);
     await this.exited;
   }
 
@@ -80,23 +86,75 @@ export class AskedThread<Request, Answer> {
   }
 }
 
+/** A thread that is asked things. */
+export class AskedThread<Request, Answer> extends Asked<Request, Answer> {
+  /** @param name what errors call the thread */
+  constructor(worker: Worker, name: string) {
+    super({
+      send: (message, given) => worker.postMessage(message, given),
+      onMessage: (listener) => worker.on('message', listener),
+      onEnd: (listener) => {
+        worker.on('error', listener);
+        worker.on('exit', () => listener(new Error(`The ${name} thread ended.`)));
+      },
+    });
+  }
+}
+
+/** A process of our own that is asked things: everything is copied, and its death takes nobody along. */
+export class AskedProcess<Request, Answer> extends Asked<Request, Answer> {
+  /** @param gone what is said when it ends, by how it did */
+  constructor(child: OwnProcess, gone: (how: string) => Failure) {
+    super({
+      send: (message) => child.tell(message),
+      onMessage: (listener) => child.onMessage(listener),
+      onEnd: (listener) =>
+        child.onEnd(({ how, complaint }) =>
+          listener(new Failure(gone(how).code, gone(how).message, { cause: complaint })),
+        ),
+    });
+  }
+}
+
+/** What `answerRequests` hears and says, on a thread and in a process. */
+interface Port {
+  listen(listener: (question: Question<never>) => void): void;
+  say(reply: unknown, given: Transferable[]): void;
+  leave(): void;
+}
+
+function ownPort(): Port {
+  const port = parentPort;
+  if (port)
+    return {
+      listen: (listener) => port.on('message', listener),
+      say: (reply, given) => port.postMessage(reply, given),
+      leave: () => process.exit(),
+    };
+  parent.onGone(() => process.exit());
+  return {
+    listen: (listener) => parent.listen((message) => listener(message as Question<never>)),
+    say: (reply) => parent.tell(reply),
+    leave: () => parent.leave(),
+  };
+}
+
 /**
- * Called on the thread itself: answers what it is asked, one request at a time, in order.
- * @param answer takes the requests of the `AskedThread` on the other side, whatever they are
- * @param given what of an answer goes over to the other side instead of being copied
+ * Called on the thread, or in the process, itself: answers what it is asked, one request at a time, in order.
+ * @param answer takes the requests of the `Asked` on the other side, whatever they are
+ * @param given what of an answer goes over to the other side instead of being copied, where that is a thread
  */
 export function answerRequests<Answer>(
   answer: (request: never) => Promise<Answer>,
   given: (answer: Answer) => Transferable[] = () => [],
 ): void {
-  const port = parentPort;
-  if (!port) throw new Error('This file is the entry of a worker thread.');
+  const port = ownPort();
   let queue = Promise.resolve();
   let closing = false;
-  port.on('message', (asked: Asked<never>) => {
+  port.listen((asked) => {
     if (asked === 'close') {
       closing = true;
-      void queue.then(() => process.exit());
+      void queue.then(() => port.leave());
       return;
     }
     const { id, request } = asked;
@@ -106,7 +164,7 @@ export function answerRequests<Answer>(
         (done): Reply<Answer> => ({ id, kind: 'done', answer: done }),
         (error: unknown): Reply<Answer> => ({ id, kind: 'failed', ...inWords(error) }),
       );
-      port.postMessage(reply, reply.kind === 'done' ? given(reply.answer) : []);
+      port.say(reply, reply.kind === 'done' ? given(reply.answer) : []);
     });
   });
 }

@@ -41,6 +41,11 @@ export function startProcessesWith(other: ProcessStarter): void {
   starter = other;
 }
 
+/** Whether processes can be started from here: Electron starts them from its main process alone. */
+export function canStartProcesses(): boolean {
+  return (Reflect.get(process, 'parentPort') as unknown) === undefined;
+}
+
 /** Starts a process whose entry is the file at `entry`, a `.js`, or under tsx and vitest a `.ts` source. */
 export function startProcess(entry: URL, options: ProcessOptions): OwnProcess {
   const execArgv = [...(options.execArgv ?? []), ...loaderArguments(entry)];

@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import type { Progress, TaskOptions } from '../base/progress.ts';
 import { Workspace, workspaceFolder } from '../studio/contract.ts';
+import { placeVit } from '../studio/preferences.ts';
 import { ProgressPrinter } from './progress.ts';
 import type { ProgressStream } from './progress.ts';
 
@@ -49,8 +50,14 @@ export class Session {
 
   /** The workspace of --workspace, else the usual one; made where there is none. */
   workspace(): Promise<Workspace> {
-    this.opened ??= Workspace.open(this.globals().workspace);
+    this.opened ??= this.openWorkspace();
     return this.opened;
+  }
+
+  private async openWorkspace(): Promise<Workspace> {
+    const workspace = await Workspace.open(this.globals().workspace);
+    await placeVit(workspace);
+    return workspace;
   }
 
   get logFolder(): string | undefined {

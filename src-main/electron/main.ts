@@ -45,7 +45,8 @@ function guardSession(): void {
 
 async function open(): Promise<void> {
   const pages = await loadPages(rendererFolder());
-  const studio = await Studio.open(await Workspace.open(workspaceArgument(process.argv)));
+  // Several threads with onnxruntime crash Electron's main process now and then (microsoft/onnxruntime#20084).
+  const studio = await Studio.open(await Workspace.open(workspaceArgument(process.argv)), 'process');
   protocol.handle(SCHEME, async (request) => {
     const { body, ...answer } = await answerAddress(studio, pages, request);
     return new Response(typeof body === 'string' ? body : new Uint8Array(body), answer);

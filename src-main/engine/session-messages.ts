@@ -10,7 +10,8 @@ export interface SentTensor {
 export type SessionRequest =
   | { kind: 'open'; model: Uint8Array; threads: number }
   | { kind: 'run'; session: number; feeds: Record<string, SentTensor>; lent?: Lent }
-  | { kind: 'close'; session: number };
+  | { kind: 'close'; session: number }
+  | { kind: 'memory' };
 
 /** Memory that goes over to the thread for one run and comes back, so that none is taken and copied for each. */
 export interface Lent {
@@ -25,6 +26,7 @@ export interface SessionAnswer {
   session?: number;
   outputs?: Record<string, SentTensor>;
   lentFeeds?: Record<string, SentTensor>;
+  peakRssBytes?: number;
 }
 
 /** The memory of tensors that goes over to the other thread and is not copied. */

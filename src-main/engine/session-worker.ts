@@ -1,6 +1,7 @@
-/** The thread behind `SessionThread`: onnxruntime blocks the thread that calls it, so its sessions live here. */
+/** The thread, or process, behind `SessionThread`: onnxruntime blocks the thread that calls it, so its sessions live here. */
 import type { InferenceSession, Tensor } from 'onnxruntime-node';
 import { answerRequests } from '../base/asked-thread.ts';
+import { peakRssBytes } from '../base/peak-memory.ts';
 import { createSession, toOrt } from './session.ts';
 import { buffersOf, type SentTensor, type SessionAnswer, type SessionRequest } from './session-messages.ts';
 
@@ -30,6 +31,8 @@ async function answer(request: SessionRequest): Promise<SessionAnswer> {
       await sessions.get(request.session)?.release();
       sessions.delete(request.session);
       return {};
+    case 'memory':
+      return { peakRssBytes: peakRssBytes() };
   }
 }
 

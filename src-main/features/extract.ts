@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { exists } from '../base/exists.ts';
+import { peakRssBytes } from '../base/peak-memory.ts';
 import type { TaskOptions } from '../base/progress.ts';
 import type { Backbone } from '../backbone/catalogue.ts';
 import { mapName, type MapRequest, type MapStorage } from '../backbone/surgery.ts';
@@ -48,6 +49,8 @@ export interface Extraction {
   seconds: number;
   /** Of them, those in which the ViT waited: for images, or for files to be written. */
   vitWaited: number;
+  /** Peak resident memory of the process that held the ViT, bytes; null where nothing was extracted. */
+  vitPeakRssBytes: number | null;
   /** What came from a server, if anything did. */
   transferred?: TransferSum;
 }
@@ -81,7 +84,7 @@ export async function extractFeatures(
   }
   const sets = await Promise.all(request.lists.map((images) => describe(workspace, request, images)));
   const seconds = filled === undefined ? 0 : (performance.now() - started) / 1000;
-  return { sets, seconds, vitWaited: 0, ...filled };
+  return { sets, seconds, vitWaited: 0, vitPeakRssBytes: null, ...filled };
 }
 
 /** What extraction would have to do. */
@@ -157,7 +160,7 @@ function originOf({ backbone, source, storage = 'fp16' }: ExtractionRequest): Fe
   return { backbone, source, storage };
 }
 
-type Filled = Pick<Extraction, 'vitWaited' | 'transferred'>;
+type Filled = Pick<Extraction, 'vitWaited' | 'vitPeakRssBytes' | 'transferred'>;
 
 async function fill(
   workspace: Workspace,
@@ -169,7 +172,11 @@ async function fill(
   const { backbone, storage } = origin;
   const maps = [...new Map(gaps.flatMap((gap) => gap.maps).map((map) => [mapName(map), map])).values()];
   if (backbone.served)
-    return { vitWaited: 0, transferred: await fetchFeatures(workspace, origin, gaps, maps, options) };
+    return {
+      vitWaited: 0,
+      vitPeakRssBytes: peakRssBytes(),
+      transferred: await fetchFeatures(workspace, origin, gaps, maps, options),
+    };
   const threads = request.threads ?? availableParallelism();
   const decoder = new LateDecoder();
   let opened: Promise<FrozenVit> | undefined;
@@ -184,7 +191,8 @@ async function fill(
       await extractList({ origin, gap, maps, holders, vit, threads, decoder, signal: options.signal, report });
       before += gap.images.length;
     }
-    return { vitWaited: (await opened)?.idleSeconds ?? 0 };
+    const used = await opened;
+    return { vitWaited: used?.idleSeconds ?? 0, vitPeakRssBytes: (await used?.peakRssBytes()) ?? null };
   } finally {
     await (await opened?.catch(() => undefined))?.close();
     await decoder.close();

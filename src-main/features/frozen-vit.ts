@@ -183,6 +183,11 @@ export class FrozenVit {
     return this.thread.idleMs / 1000;
   }
 
+  /** Peak resident memory of the process that holds the ViT, bytes. */
+  peakRssBytes(): Promise<number> {
+    return this.thread.peakRssBytes();
+  }
+
   async close(): Promise<void> {
     await this.thread.close();
   }
@@ -200,6 +205,7 @@ function outputOf({ name, type }: ValueInfoProto): Output {
 }
 
 function cannotRun({ name }: Backbone, error: unknown): Failure {
+  if (error instanceof Failure) return error;
   const words = error instanceof Error ? error.message : String(error);
   const line = words.split('\n', 1)[0]!.trim().replace(/\.$/, '');
   return new Failure(

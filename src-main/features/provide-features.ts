@@ -18,6 +18,8 @@ export interface ProvidedFeatures {
   sets: FeatureSet[];
   /** Seconds spent in extraction; 0 when everything was there or nothing is kept. */
   seconds: number;
+  /** Peak resident memory of the process that held the ViT, bytes; null where nothing was extracted. */
+  vitPeakRssBytes: number | null;
 }
 
 /** The features of all lists, in the cache once this is done, or to be had from the ViT. Failures of `extractFeatures`. */
@@ -29,7 +31,11 @@ export async function provideFeatures(
   if (cache !== 'none') return extractFeatures(workspace, { ...request, storage: cache }, options);
   const { lists, maps } = request;
   const begun = request.scales ?? (await firstScales(liveSet(workspace, request, lists[0]!), maps));
-  return { sets: lists.map((images) => liveSet(workspace, { ...request, scales: begun }, images)), seconds: 0 };
+  return {
+    sets: lists.map((images) => liveSet(workspace, { ...request, scales: begun }, images)),
+    seconds: 0,
+    vitPeakRssBytes: null,
+  };
 }
 
 function liveSet(

@@ -1,4 +1,3 @@
-import { peakRssBytes } from '../base/peak-memory.ts';
 import { Failure } from '../base/failure.ts';
 import { inTurn } from '../base/in-turn.ts';
 import type { TaskOptions } from '../base/progress.ts';
@@ -91,13 +90,12 @@ async function trainLogged(
   };
   // Begun before features were found damaged: the same run goes on with whole ones.
   let begun: RunConfig | undefined;
-  return withFeatures(workspace, features, options, async ({ sets, seconds }) => {
+  return withFeatures(workspace, features, options, async ({ sets, seconds, vitPeakRssBytes }) => {
     const going = begun ? { ...plan, old: begun } : plan;
     // The run's own file has what was spent before.
     if (begun) started = performance.now() - seconds * 1000;
     const { old } = going;
     if (seconds > 0) log.say('phase', `Features extracted in ${seconds.toFixed(1)} s.`);
-    const extractionPeak = seconds > 0 ? peakRssBytes() : null;
     const step = await stepOf(workspace, request, going, frozen, options);
     const run = old?.run ?? (await claimRunId(workspace, settings.method, dataset.name));
     const config = await configOf(workspace, run, request, going, network, sets[0]!, step);
@@ -129,7 +127,7 @@ async function trainLogged(
       peakRssBytes: {
         trainer: outcome.peakRssBytes,
         // Without a cache the ViT runs in the trainer.
-        vit: settings.cache === 'none' ? outcome.peakRssBytes : extractionPeak,
+        vit: settings.cache === 'none' ? outcome.peakRssBytes : vitPeakRssBytes,
       },
       featureBytesPerImage: featureBytesPerImage(network.maps.length, sets[0]!),
       engine: config.engine,

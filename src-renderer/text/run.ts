@@ -13,7 +13,7 @@ export const run = {
   rss: 'trainer, resident',
   heap: 'trainer, JavaScript heap',
   native: 'trainer, native',
-  vit: 'process with the ViT',
+  vit: 'studio',
   vitPeak: 'process with the ViT, peak',
   lora: 'LoRA, estimate',
   cacheOnDisk: 'features, on disk',

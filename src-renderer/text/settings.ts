@@ -20,6 +20,11 @@ export const settings = {
   threadsAll: (cores: string) => `all ${cores}`,
   threadsLead: 'Kept in the workspace. A run keeps the number that it began with.',
   threadsSaved: (threads: string) => `Threads of new jobs: ${threads}.`,
+  vit: 'The ViT runs',
+  vitPlaces: { usual: 'where it usually does', thread: 'on a thread', process: 'in a process of its own' },
+  vitLead:
+    'In a process of its own a crash, or memory that runs out, ends that alone; the desktop app does so unless told otherwise.',
+  vitSaved: (place: string) => `The ViT runs ${place} from now on.`,
   device: 'Device',
   deviceCpu: 'processor',
   deviceLead: 'Trainings run on the processor; the check below says what else works here.',

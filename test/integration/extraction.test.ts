@@ -231,7 +231,7 @@ describe('the cache', () => {
     if (one.status !== 'fulfilled' || two.status !== 'fulfilled') throw new Error('Extraction failed.');
     expect(stopped).toMatchObject({ status: 'rejected', reason: { message: 'enough' } });
     expect(one.value.seconds).toBeGreaterThan(0);
-    expect(two.value).toEqual({ sets: one.value.sets, seconds: 0, vitWaited: 0 });
+    expect(two.value).toEqual({ sets: one.value.sets, seconds: 0, vitWaited: 0, vitPeakRssBytes: null });
     expect(new Set(tasks)).toEqual(new Set(['waiting for another process that extracts these features']));
     const [set] = one.value.sets as [CachedSet];
     expect(await filesOf(set)).toEqual([

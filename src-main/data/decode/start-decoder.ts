@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { Failure } from '../../base/failure.ts';
 import { entryBeside } from '../../base/fork-entry.ts';
-import { startProcess, type OwnProcess } from '../../base/own-process.ts';
+import { canStartProcesses, startProcess, type OwnProcess } from '../../base/own-process.ts';
 import { unreadableImage, type Picture } from '../image-reference.ts';
 import type { DecodeTarget, Decoder } from './decoder.ts';
 import { replySchema } from './messages.ts';
@@ -31,16 +31,23 @@ type GoodReply = Exclude<DecodeReply, { ready: true } | { failure: unknown }>;
 
 /**
  * Starts a decoder in a process of its own. When that dies, another is started and the pictures that were in flight are
- * tried once more, one at a time, so that the one that kills it again fails alone.
+ * tried once more, one at a time, so that the one that kills it again fails alone. A process that can start no other
+ * decodes by itself: it is one that may die.
  * @throws Failure `decoder` where the process cannot be started
  */
 export async function startDecoder(options: DecoderOptions = {}): Promise<Decoder> {
+  if (!canStartProcesses()) return decodingHere();
   const decoder = new ProcessDecoder(
     options.concurrency ?? availableParallelism(),
     options.entry ?? entryBeside('./decoder-process', import.meta.url),
   );
   await decoder.start();
   return decoder;
+}
+
+async function decodingHere(): Promise<Decoder> {
+  const { decodeImage, thumbnailOf, checkImage } = await import('./decode-image.ts');
+  return { decode: decodeImage, thumbnail: thumbnailOf, check: checkImage, close: () => Promise.resolve() };
 }
 
 class ProcessDecoder implements Decoder {

@@ -27,7 +27,7 @@ import type { Forecast } from '../forecast.ts';
 import type { ListedExport } from '../export.ts';
 import type { ImagePage } from '../image-pages.ts';
 import type { BugReport } from '../logs.ts';
-import { preferencesSchema, type Preferences } from '../preferences.ts';
+import { preferencesChangeSchema, type Preferences } from '../preferences.ts';
 import type { LogEntry } from '../run-log.ts';
 import type { Comparison, DamagedRun, ListedRun, ShownRun } from '../runs.ts';
 import type { FolderListing } from '../folders.ts';
@@ -114,7 +114,7 @@ export const calls = {
   'machine.show': call(nothing).gives<Machine>(),
   'machine.diagnose': call(nothing).gives<Diagnosis>(),
   'preferences.show': call(nothing).gives<Preferences>(),
-  'preferences.change': call(preferencesSchema).gives<Preferences>(),
+  'preferences.change': call(preferencesChangeSchema).gives<Preferences>(),
   'logs.report': call(z.object({ paths: z.boolean() })).gives<BugReport>(),
   'features.list': call(nothing).gives<{ features: CachedFeatures[]; bytes: number }>(),
   'features.clear': call(

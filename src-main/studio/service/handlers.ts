@@ -16,7 +16,7 @@ import { listFolder } from '../folders.ts';
 import { imagePage, placesThatFit } from '../image-pages.ts';
 import type { LoadedDatasets } from '../loaded-datasets.ts';
 import { bugReport } from '../logs.ts';
-import { readPreferences, writePreferences } from '../preferences.ts';
+import { changePreferences, placeVit, readPreferences } from '../preferences.ts';
 import type { RunAnalysis } from '../analysis/run-analysis.ts';
 import { readRunLog } from '../run-log.ts';
 import { writeNote } from '../run-note.ts';
@@ -29,6 +29,7 @@ import { SweepReader } from '../../sweep/sweep-reader.ts';
 import { suggestSpace } from '../../sweep/suggest-space.ts';
 import { promoteNamed } from '../sweep-winner.ts';
 import * as sweeps from '../sweeps.ts';
+import type { SessionPlace } from '../../engine/session-place.ts';
 import type { Workspace } from '../../workspace/workspace.ts';
 import type { CallName, CheckedRequestOf, ReplyOf } from './calls.ts';
 import type { StudioEvent } from './events.ts';
@@ -47,6 +48,7 @@ export function handlersOf(
   analysis: RunAnalysis,
   edge: { serving: EdgeServing; device: EdgeDevice },
   tell: (event: StudioEvent) => void,
+  vitPlace: SessionPlace,
 ): Handlers {
   const changed = (what: 'datasets' | 'backbones' | 'runs' | 'sweeps') => tell({ type: 'changed', what });
   const sweepReader = new SweepReader(workspace);
@@ -59,8 +61,9 @@ export function handlersOf(
     'machine.diagnose': () => diagnose(workspace),
     'preferences.show': () => readPreferences(workspace),
     'preferences.change': async (preferences) => {
-      await writePreferences(workspace, preferences);
-      return preferences;
+      const changed = await changePreferences(workspace, preferences);
+      await placeVit(workspace, vitPlace);
+      return changed;
     },
     'logs.report': (request) => bugReport(workspace, request),
     'features.list': () => listFeatures(workspace),

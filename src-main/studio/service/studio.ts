@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { describeError } from '../../base/describe-error.ts';
 import { writeLog } from '../../base/error-log.ts';
 import { Failure } from '../../base/failure.ts';
+import type { SessionPlace } from '../../engine/session-place.ts';
 import { takeLock } from '../../workspace/lock.ts';
 import type { Workspace } from '../../workspace/workspace.ts';
 import { calls, type CallName, type CheckedRequestOf, type ReplyOf } from './calls.ts';
@@ -13,6 +14,7 @@ import { EdgeDevice } from '../edge-device.ts';
 import { EdgeServing } from '../edge-serving.ts';
 import { LoadedDatasets } from '../loaded-datasets.ts';
 import { Pictures } from '../pictures.ts';
+import { placeVit } from '../preferences.ts';
 import { RunAnalysis } from '../analysis/run-analysis.ts';
 import { exportedFile } from '../export.ts';
 import type { Closable } from '../kept-open.ts';
@@ -36,9 +38,11 @@ export class Studio {
 
   /**
    * Opens the studio of a workspace; close it in the end.
+   * @param vitPlace where the ViT runs unless the user has said otherwise
    * @throws Failure `workspace-open` where another studio has it open
    */
-  static async open(workspace: Workspace): Promise<Studio> {
+  static async open(workspace: Workspace, vitPlace: SessionPlace = 'thread'): Promise<Studio> {
+    await placeVit(workspace, vitPlace);
     const release = await takeLock(join(workspace.root, 'studio.lock'));
     if (!release)
       throw new Failure(
@@ -60,7 +64,7 @@ export class Studio {
     const analysis = new RunAnalysis(workspace, (name) => datasets.get(name));
     const serving = new EdgeServing(workspace, (server) => tell({ type: 'edge', server }));
     const device = new EdgeDevice(workspace);
-    const handlers = handlersOf(workspace, jobs, datasets, tryOut, analysis, { serving, device }, tell);
+    const handlers = handlersOf(workspace, jobs, datasets, tryOut, analysis, { serving, device }, tell, vitPlace);
     // What is in the way of tidying up is no reason not to open.
     await emptyTrash(workspace).catch(() => undefined);
     const kept = [tryOut, analysis, device, serving];

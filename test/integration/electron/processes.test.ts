@@ -10,9 +10,12 @@ import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { writePlainVit } from '../../../src-main/backbone/plain-vit.ts';
 import { entryBeside } from '../../../src-main/base/fork-entry.ts';
 import { startProcess, startProcessesWith, type ProcessEnd } from '../../../src-main/base/own-process.ts';
 import { startDecoder } from '../../../src-main/data/decode/start-decoder.ts';
+import { runSessionsIn } from '../../../src-main/engine/session-place.ts';
+import { SessionThread } from '../../../src-main/engine/session-thread.ts';
 import { asOwnProcess, type Utility } from '../../../src-main/electron/own-utility.ts';
 import { probe } from '../../../src-main/studio/probe.ts';
 
@@ -77,6 +80,19 @@ describe('a process as Electron starts it', () => {
     expect(await probe({ ask: 'decoder' })).toMatchObject({ works: true });
   });
 
+  it('runs a model, and is gone when it is closed', async () => {
+    runSessionsIn('process');
+    const thread = new SessionThread();
+    runSessionsIn('thread');
+    const size = 16;
+    const session = await thread.open(writePlainVit({ size, width: 24, blocks: 1 }), 1);
+    const pixels = { storage: 'float32', shape: [1, 3, size, size], data: new Float32Array(3 * size * size) } as const;
+    const { last_hidden_state: states } = await session.run({ pixel_values: pixels });
+    expect(states?.shape).toEqual([1, 5, 24]);
+    await thread.close();
+    await expect(session.run({})).rejects.toMatchObject({ code: 'inference-ended' });
+  });
+
   /** All that a program tells, and how it ends. */
   async function run(
     source: string,
@@ -91,6 +107,16 @@ describe('a process as Electron starts it', () => {
     program.tell({ question: new Float32Array([1, 2]) });
     return { told, end: await new Promise((resolve) => program.onEnd(resolve)) };
   }
+
+  it('starts no process itself, and decodes all the same', async () => {
+    const { told } = await run(`
+      import { startDecoder } from ${JSON.stringify(`${sources}data/decode/start-decoder.ts`)};
+      const decoder = await startDecoder({ entry: new URL('file:///nowhere.mjs') });
+      const failure = await decoder.check({ path: 'none.png' }).catch(({ code }) => code);
+      parent.tell(failure);
+      parent.leave();`);
+    expect(told).toEqual(['image']);
+  });
 
   it('that leaves is ended, after all that it told has been heard', async () => {
     const { told, end } = await run(`
