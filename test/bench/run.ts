@@ -1,4 +1,4 @@
-// usage: npm run bench -- NAME [--json] [--repeats N] [--threads N]; NAME `table` runs all that have a number to reach
+// usage: npm run bench -- NAME [--json] [--repeats N] [--threads N] [--seconds N]; NAME `table` runs all with a number to reach
 // Each side runs in processes of its own, interleaved. With --json the last line of stdout is
 // {"name","sides":{...},"ratio":{...},"rows":[...]}; progress goes to stderr.
 import { availableParallelism } from 'node:os';
@@ -7,6 +7,7 @@ import { Failure } from '../../src-main/base/failure.ts';
 import { backboneTable, measureBackbones } from './backbone.ts';
 import { benches } from './benches.ts';
 import { log, runCommand, wholeNumber } from './command.ts';
+import { edgeRows, edgeTable, measureEdge } from './edge.ts';
 import { outcomeJson, outcomeText, runBench, type Bench, type Row } from './outcome.ts';
 import { existingPeers } from './peers/python.ts';
 import { peersBench } from './peers/peers-bench.ts';
@@ -23,6 +24,7 @@ const { values, positionals } = parseArgs({
     sets: { type: 'string' },
     features: { type: 'string' },
     pictures: { type: 'string' },
+    seconds: { type: 'string' },
   },
 });
 
@@ -33,11 +35,12 @@ await runCommand(values.json, async () => {
   if (name === 'backbone') return backbones();
   if (name === 'ui') return ui();
   if (name === 'sweep-ui') return sweepUi();
+  if (name === 'edge') return edge();
   const make = Object.hasOwn(benches, name) ? benches[name] : undefined;
   if (!make)
     throw new Failure(
       'usage',
-      `There is no bench '${name}'; there are: ${Object.keys(benches).join(', ')}, backbone, ui, sweep-ui, table.`,
+      `There is no bench '${name}'; there are: ${Object.keys(benches).join(', ')}, backbone, ui, sweep-ui, edge, table.`,
     );
   const bench = make(threads);
   const outcome = await run(name, bench, threads);
@@ -74,6 +77,15 @@ async function sweepUi(): Promise<void> {
   const rows = sweepUiRows(figures);
   console.log(rowsTable(rows));
   if (values.json) console.log(JSON.stringify({ name: 'sweep-ui', sides: figures, ratio: {}, rows }));
+}
+
+/** A server under load: --seconds of each load, --threads of the ViT. */
+async function edge(): Promise<void> {
+  const seconds = wholeNumber('--seconds', values.seconds ?? '20');
+  const figures = await measureEdge({ seconds, threads: wholeNumber('--threads', values.threads ?? '1') }, log);
+  const rows = edgeRows(figures);
+  console.log(`${edgeTable(figures)}\n\n${rowsTable(rows)}`);
+  if (values.json) console.log(JSON.stringify({ name: 'edge', sides: figures, ratio: {}, rows }));
 }
 
 /** Every number that is to be reached, side by side with what is reached here. */

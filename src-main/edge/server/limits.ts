@@ -12,7 +12,7 @@ export interface Limits {
   bufferedBytes: number;
   /** Pixels of an encoded picture, before it is resized. */
   imagePixels: number;
-  /** Connections at a time. */
+  /** Connections at a time: more than there may be requests in the queue, so that those beyond it are told. */
   connections: number;
   /** Until a request has arrived as a whole, milliseconds. */
   receiveMs: number;
@@ -31,7 +31,7 @@ export const DEFAULT_LIMITS: Limits = {
   requestBytes: 64 * 2 ** 20,
   bufferedBytes: 512 * 2 ** 20,
   imagePixels: 50e6,
-  connections: 256,
+  connections: 1024,
   receiveMs: 60_000,
   answerMs: 120_000,
   sendMs: 60_000,
