@@ -1,8 +1,8 @@
 /** A wire between device and server on which things go wrong. */
 import { createServer, connect, type AddressInfo, type Socket } from 'node:net';
 
-/** What becomes of the bytes of an answer, `at` being where they begin in it. */
-export type Fault = (bytes: Buffer, at: number) => Buffer | 'cut' | undefined;
+/** What becomes of bytes that are answered: others, the last ones before the connection is cut, or themselves. */
+export type Fault = (bytes: Buffer) => Buffer | { last: Buffer } | undefined;
 
 export interface Proxy {
   port: number;
@@ -27,12 +27,10 @@ export async function startProxy(target: number): Promise<Proxy> {
       device.destroy();
       behind.destroy();
     };
-    let at = 0;
     device.on('data', (bytes) => behind.write(bytes)).on('close', end);
     behind.on('close', end).on('data', (bytes) => {
-      const passed = fault ? fault(bytes, at) : bytes;
-      at += bytes.length;
-      if (passed === 'cut') end();
+      const passed = fault?.(bytes);
+      if (passed && 'last' in passed) device.end(passed.last, end);
       else device.write(passed ?? bytes);
     });
   });
