@@ -12,6 +12,7 @@ import { exists } from '../base/exists.ts';
 import { Failure } from '../base/failure.ts';
 import type { ModelProto } from '../engine/onnx/onnx_pb.ts';
 import { listRuns as listConfigs } from '../training/run-folder.ts';
+import { listSweepConfigs } from '../sweep/find-sweep.ts';
 import { isAddress } from '../oip/served-at.ts';
 import { isSafeName } from '../workspace/names.ts';
 import type { Workspace } from '../workspace/workspace.ts';
@@ -49,8 +50,9 @@ async function describe(backbone: Backbone): Promise<DescribedBackbone> {
 }
 
 /**
- * Takes a backbone out of the workspace. The file that it was added from, the runs made with it and its features stay.
- * @throws Failure `unknown-backbone`, and `in-use` where runs need it, unless `force`
+ * Takes a backbone out of the workspace. The file that it was added from, the runs and sweeps made with it and its
+ * features stay.
+ * @throws Failure `unknown-backbone`, and `in-use` where runs or sweeps need it, unless `force`
  */
 export async function removeBackbone(workspace: Workspace, name: string, { force = false } = {}): Promise<void> {
   if (name === EMBEDDED_BACKBONE && !(await hasBackbone(workspace, name)))
@@ -68,6 +70,12 @@ export async function removeBackbone(workspace: Workspace, name: string, { force
       `Backbone "${name}" was not removed: ${runs} made with it and could no longer predict, be evaluated or be exported; --force removes it all the same.`,
     );
   }
+  const sweeps = force ? [] : (await listSweepConfigs(workspace)).filter(({ backbone }) => backbone === name);
+  if (sweeps[0])
+    throw new Failure(
+      'in-use',
+      `Backbone "${name}" was not removed: ${sweeps.length === 1 ? 'sweep' : `${sweeps.length} sweeps, among them`} "${sweeps[0].sweep}" could no longer go on or be retrained; --force removes it all the same.`,
+    );
   await catalogue.removeBackbone(workspace, name);
 }
 

@@ -9,7 +9,10 @@ import * as store from '../data/dataset-store.ts';
 import { LateDecoder } from '../data/decode/late-decoder.ts';
 import { importDataset, knownEntry } from '../data/import.ts';
 import type { ImportSettings } from '../data/import.ts';
+import { listSweepConfigs } from '../sweep/find-sweep.ts';
+import { sweepFile } from '../sweep/sweep-folder.ts';
 import { listRuns } from '../training/run-folder.ts';
+import { isHeld } from '../workspace/lock.ts';
 import { isSafeName } from '../workspace/names.ts';
 import type { Workspace } from '../workspace/workspace.ts';
 import { editInWords, listEdits } from './dataset-edits.ts';
@@ -84,17 +87,31 @@ export function shownOf(dataset: Dataset): ShownDataset {
   return { ...datasetSummary(dataset), source: pathOf(dataset), format, ...copy };
 }
 
+export interface RemovedDataset {
+  /** Runs and sweeps that were trained on it, all of which stay. */
+  runs: number;
+  sweeps: number;
+  /** Whether copies of its images were deleted. */
+  copies: boolean;
+}
+
 /**
- * Forgets a dataset, with the copies of its images if it has any; the user's own files stay, and so do the runs that
- * were trained on it.
- * @returns how many runs that are, and whether there were copies
- * @throws Failure `no-dataset`
+ * Forgets a dataset, with the copies of its images if it has any; the user's own files stay, and so do the runs and
+ * sweeps that were trained on it.
+ * @throws Failure `no-dataset`, and `in-use` where a sweep runs on it, which reads its test split in the end
  */
-export async function removeDataset(workspace: Workspace, name: string): Promise<{ runs: number; copies: boolean }> {
+export async function removeDataset(workspace: Workspace, name: string): Promise<RemovedDataset> {
+  const sweeps = (await listSweepConfigs(workspace)).filter(({ dataset }) => dataset === name);
+  for (const { sweep } of sweeps)
+    if (await isHeld(sweepFile(workspace, sweep, 'lock')))
+      throw new Failure(
+        'in-use',
+        `Dataset "${name}" was not removed: sweep ${sweep} is running on it; wait for it, or stop it first.`,
+      );
   const copies = await store.isCopied(workspace, name).catch(() => false);
   await store.removeDataset(workspace, name);
   const runs = await listRuns(workspace);
-  return { runs: runs.filter(({ dataset }) => dataset === name).length, copies };
+  return { runs: runs.filter(({ dataset }) => dataset === name).length, sweeps: sweeps.length, copies };
 }
 
 /**

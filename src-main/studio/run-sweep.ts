@@ -42,6 +42,7 @@ import {
   type SweepRequest,
 } from './plan-sweep.ts';
 import { answerOf, type SweepAnswer } from './sweep-answer.ts';
+import { checkGround } from './sweep-ground.ts';
 import { finishWinner } from './sweep-winner.ts';
 import { mapsOf, StudioTrialRunner } from './trial-runner.ts';
 
@@ -77,7 +78,7 @@ export interface MoreOfSweep {
   parallel?: number;
 }
 
-/** Goes on with a sweep. @throws Failure `no-sweep`, `busy`, `finished`, `dataset-changed`, `backbone-changed` */
+/** Goes on with a sweep. @throws Failure `no-sweep`, `busy`, `no-dataset`, `unknown-backbone`, `dataset-changed`, `backbone-changed` */
 export async function resumeSweep(
   workspace: Workspace,
   sweep: string,
@@ -87,6 +88,7 @@ export async function resumeSweep(
   const config = await readSweepConfig(workspace, sweep);
   const { dataset, backbone, noTest } = config;
   const space: SweepSpace = config;
+  await checkGround(workspace, config);
   return locked(workspace, sweep, async () => {
     const before = await readControls(workspace, sweep);
     const asked = { trials: trials ?? before.trials, parallel: parallel ?? before.parallel };

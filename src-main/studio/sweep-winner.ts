@@ -25,6 +25,7 @@ import {
 import type { Workspace } from '../workspace/workspace.ts';
 import { evaluate } from './evaluate.ts';
 import type { RunPlan } from './plan-run.ts';
+import { checkGround } from './sweep-ground.ts';
 import { stateOf } from './sweeps.ts';
 import { train, type TrainOptions } from './train.ts';
 import type { TrainRequest } from './train-request.ts';
@@ -69,6 +70,7 @@ export async function retrainTrial(
   options: TrainOptions = {},
 ): Promise<RunResult> {
   const config = await readSweepConfig(workspace, await findSweep(workspace, named));
+  await checkGround(workspace, config);
   const state = await stateOf(workspace, config);
   const chosen = trial === undefined ? state.best() : state.trials[trial];
   if (!chosen)

@@ -34,7 +34,8 @@ export const backbones = {
   damaged: 'Damaged',
   remove: 'Remove backbone',
   removeAsk: (name: string) => `Take ${name} out of the workspace? The file that it was added from stays.`,
-  removeUsers: 'These runs need it. They keep their results, but could no longer predict, be evaluated or be exported:',
+  removeUsers:
+    'These runs and sweeps need it. They keep their results, but could no longer go on, predict, be evaluated or be exported:',
   removeMore: (count: number) => `and ${count} more`,
   removeAnyway: 'Remove all the same',
   unstated: (name: string) => `${name} does not say how its pictures are to be prepared.`,

@@ -68,12 +68,16 @@ export function addDatasetCommands(program: Command, session: Session): void {
     .argument('<name>')
     .action(async (name: string) => {
       const { removeDataset } = await import('../../studio/datasets.ts');
-      const { runs, copies } = await removeDataset(await session.workspace(), name);
+      const { runs, sweeps, copies } = await removeDataset(await session.workspace(), name);
       const kept = `${counted(runs, 'run')} trained on it ${runs === 1 ? 'keeps its result' : 'keep their results'}; to evaluate or export ${runs === 1 ? 'it' : 'them'}, add the images again under this name.`;
+      const searched = `${counted(sweeps, 'sweep')} on it ${sweeps === 1 ? 'keeps its' : 'keep their'} trials, and can go on once the images are there again under this name.`;
       const images = copies
         ? 'and deleted the copies of its images; the originals were left as they are'
         : 'its images were left as they are';
-      const words = `Forgot the dataset "${name}"${copies ? ' ' : '; '}${images}.${runs === 0 ? '' : ` ${kept}`}`;
-      session.answer({ name, removed: true, runs, ...(copies ? { copies } : {}) }, words);
+      const words = `Forgot the dataset "${name}"${copies ? ' ' : '; '}${images}.${runs === 0 ? '' : ` ${kept}`}${sweeps === 0 ? '' : ` ${searched}`}`;
+      session.answer(
+        { name, removed: true, runs, ...(sweeps > 0 ? { sweeps } : {}), ...(copies ? { copies } : {}) },
+        words,
+      );
     });
 }
