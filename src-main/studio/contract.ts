@@ -6,6 +6,7 @@ export type { Dataset, DatasetFormat, DatasetSummary, SplitName } from '../data/
 export type { EpochMetrics, RunConfig, RunResult } from '../training/run-folder.ts';
 export { findSweep } from '../sweep/find-sweep.ts';
 export { PRUNERS } from '../sweep/pruner.ts';
+export { MOST_LANES } from '../sweep/sweep-config.ts';
 export { readGrid } from '../sweep/read-space.ts';
 export { SAMPLERS } from '../sweep/sampler.ts';
 export { DEEPEST, METHODS } from '../training/settings.ts';

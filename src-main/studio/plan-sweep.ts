@@ -23,8 +23,10 @@ export interface SweepRequest extends Pick<
   pruner?: PrunerKind;
   /** All points of a grid, else 20, when left out. */
   trials?: number;
-  /** As many as there are threads for when left out. */
+  /** Processes that train; as many as there are threads for when left out. */
   parallel?: number;
+  /** Trials that a process trains together, at most, where they differ in nothing but what a graph is fed. */
+  lanes?: number;
   /** Of each trial; 1 when left out, which is what gets most trials done. */
   threads?: number;
   /** Bytes for all trials that run together. */
@@ -97,6 +99,7 @@ export async function planSweep(workspace: Workspace, request: SweepRequest, opt
       seed: request.settings?.seed ?? 1,
       trials: request.trials ?? points?.length ?? DEFAULT_TRIALS,
       parallel,
+      lanes: request.lanes ?? 1,
       threads,
       memory: memory ?? null,
       lag: deterministic ? FIXED_LAG : null,

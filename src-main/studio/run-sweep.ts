@@ -238,6 +238,7 @@ async function runTrials(
       pruner: prunerOf(config.pruner, longestEpochs(space, run)),
       lag: config.lag,
       memory: config.memory,
+      lanes: config.lanes,
       runner,
       state,
       keep: (event) => {

@@ -8,7 +8,7 @@ import type { DatasetImage } from '../data/dataset.ts';
 import { featureBytesPerImage, type FeatureSet } from '../features/feature-set.ts';
 import type { Network } from '../methods/network.ts';
 import { choiceOf, type SweepSpace } from '../sweep/read-space.ts';
-import type { BegunTrial, TrialHooks, TrialRunner } from '../sweep/schedule.ts';
+import type { BegunTrial, TrialRunner, TrialToRun } from '../sweep/schedule.ts';
 import { applies, type Point, type Value } from '../sweep/space.ts';
 import type { SweepConfig } from '../sweep/sweep-config.ts';
 import type { Extension, TrialEnd, TrialResult } from '../sweep/sweep-events.ts';
@@ -23,6 +23,7 @@ import {
 import type { Trial } from '../sweep/sweep-state.ts';
 import { buildNetwork, type FrozenFacts } from '../training/build-network.ts';
 import type { TrainingJob, TrainingOutcome } from '../training/job.ts';
+import { laneKey } from '../training/lane-key.ts';
 import { defaultMicroBatch } from '../training/micro-batch.ts';
 import { ParameterLayout } from '../training/parameters.ts';
 import {
@@ -35,12 +36,10 @@ import {
 } from '../training/run-folder.ts';
 import { completeSettings, type Settings } from '../training/settings.ts';
 import type { SplitImages } from '../training/split-images.ts';
-import { trainInProcess } from '../training/start-trainer.ts';
+import type { TrainerTask } from '../training/start-trainer.ts';
 import type { Workspace } from '../workspace/workspace.ts';
 import { hashesOf } from './plan-run.ts';
-
-/** Deaths of a trial's process, with no epoch done in between, after which the trial has failed. */
-const MOST_DEATHS = 3;
+import { trainTrials } from './train-trials.ts';
 
 /** What all trials of a sweep share. */
 export interface TrialGround {
@@ -55,7 +54,7 @@ export interface TrialGround {
   setOf: (images: readonly DatasetImage[]) => FeatureSet;
 }
 
-/** Trains the trials of a sweep, each in a process and a folder of its own. */
+/** Trains the trials of a sweep, each in a folder of its own. */
 export class StudioTrialRunner implements TrialRunner {
   constructor(private readonly ground: TrialGround) {}
 
@@ -102,25 +101,22 @@ export class StudioTrialRunner implements TrialRunner {
     return JSON.stringify([method, rank, depth, group, upto, batch, pool]);
   }
 
-  async run(trial: number, point: Point, hooks: TrialHooks): Promise<TrialResult> {
-    const folder = this.folderOf(trial);
-    const config = await this.configOf(trial, point);
-    let epochs = 0;
-    let deaths = 0;
-    for (;;) {
-      const before = epochs;
-      try {
-        const outcome = await this.train(config, folder, hooks, () => epochs++);
-        return this.resultOf(config, outcome);
-      } catch (error) {
-        if (hooks.signal.aborted || !(error instanceof Failure)) throw error;
-        if (error.code === 'damaged-file') await this.startOver(folder);
-        else if (error.code !== 'trainer-died') throw error;
-        deaths = epochs > before ? 1 : deaths + 1;
-        if (deaths >= MOST_DEATHS)
-          throw new Failure(error.code, `${error.message.split(':')[0]!} (${deaths} times at the same epoch).`);
-      }
-    }
+  laneOf(point: Point): string {
+    return laneKey(this.settingsOf(point));
+  }
+
+  run(trials: readonly TrialToRun[]): Promise<TrialResult>[] {
+    const outcomes = trainTrials(
+      trials.map((trial) => ({
+        signal: trial.signal,
+        ready: () => this.ready(trial),
+        startOver: () => this.startOver(this.folderOf(trial.trial)),
+      })),
+    );
+    return trials.map(async ({ trial, point }, index) => {
+      const outcome = await outcomes[index]!;
+      return this.resultOf(await this.configOf(trial, point), outcome);
+    });
   }
 
   async partial({ number, point, epochs, values, losses, bestEpoch }: Readonly<Trial>): Promise<TrialResult | null> {
@@ -171,23 +167,18 @@ export class StudioTrialRunner implements TrialRunner {
       await rm(join(folder, runFiles[file]), { force: true });
   }
 
-  private async train(
-    config: RunConfig,
-    folder: string,
-    { signal, onEpoch, onMemory }: TrialHooks,
-    countEpoch: () => void,
-  ): Promise<TrainingOutcome> {
-    const last = config.settings.epochs;
+  /** A trial's training, to begin or to go on; what it has done before is reported. */
+  private async ready({ trial, point, signal, onEpoch, onMemory }: TrialToRun): Promise<TrainerTask> {
+    const folder = this.folderOf(trial);
+    const config = await this.configOf(trial, point);
     const report = (metrics: EpochMetrics) => {
-      countEpoch();
       onMemory(metrics.rssBytes);
-      onEpoch(metrics, metrics.epoch === last);
+      onEpoch(metrics, metrics.epoch === config.settings.epochs);
     };
     const resume = await exists(join(folder, runFiles.checkpoint));
     // Done by an earlier process, and perhaps unsaid.
     if (resume) for (const metrics of await readMetrics(join(folder, runFiles.metrics))) report(metrics);
-    signal.throwIfAborted();
-    return trainInProcess(this.jobOf(config, folder, resume), { signal, onEpoch: report });
+    return { job: this.jobOf(config, folder, resume), listener: { signal, onEpoch: report } };
   }
 
   private jobOf(config: RunConfig, folder: string, resume: boolean): TrainingJob {

@@ -1,5 +1,5 @@
 import type { EpochMetrics } from '../training/run-folder.ts';
-import { MemoryBudget } from './memory-budget.ts';
+import { MemoryBudget, type Load } from './memory-budget.ts';
 import { byValue, type Observation } from './observation.ts';
 import type { Pruner } from './pruner.ts';
 import type { Sampler } from './sampler.ts';
@@ -7,8 +7,10 @@ import type { Point } from './space.ts';
 import type { Extension, SweepEvent, TrialEnd, TrialResult } from './sweep-events.ts';
 import type { SweepState, Trial } from './sweep-state.ts';
 
-/** What a trial is run with. */
-export interface TrialHooks {
+/** A trial to be run, and who looks on. */
+export interface TrialToRun {
+  trial: number;
+  point: Point;
   /** Aborted when the trial is pruned or stopped, and when the sweep is. */
   signal: AbortSignal;
   onEpoch: (metrics: EpochMetrics, isLast: boolean) => void;
@@ -33,8 +35,13 @@ export interface TrialRunner {
   settle(trial: number): Promise<void>;
   /** Equal for trials that take alike memory. */
   shapeOf(point: Point): string;
-  /** @throws what the trial has failed with; whatever `endsSweep` when the sweep itself cannot go on */
-  run(trial: number, point: Point, hooks: TrialHooks): Promise<TrialResult>;
+  /** Equal for trials that can be trained together, as lanes. */
+  laneOf(point: Point): string;
+  /**
+   * Trains trials together. Each ends by itself.
+   * @throws what a trial has failed with; whatever `endsSweep` when the sweep itself cannot go on
+   */
+  run(trials: readonly TrialToRun[]): Promise<TrialResult>[];
   /** The result of a trial that was cut short, as far as it came. */
   partial(trial: Readonly<Trial>): Promise<TrialResult | null>;
   /** Keeps how a trial has ended beside the log. */
@@ -46,6 +53,7 @@ export interface TrialRunner {
 export interface Controls {
   /** Without those that go on with others. */
   trials: number;
+  /** Processes that train at a time. */
   parallel: number;
   /** Trials to end by hand. */
   stopped: readonly number[];
@@ -58,6 +66,8 @@ export interface Schedule {
   pruner: Pruner;
   lag: number | null;
   memory: number | null;
+  /** Trials that a process trains together, at most. */
+  lanes: number;
   runner: TrialRunner;
   state: SweepState;
   /** Keeps an event, and tells whoever listens; the state has it already. */
@@ -74,19 +84,32 @@ const BY_HAND = 'stopped by hand';
 /** Whole trials, the best, that are kept ready to be gone on with. */
 const READY = 10;
 
+/** A trial that may be opened. */
+interface Candidate {
+  number: number;
+  point: Point;
+  extension: Extension | undefined;
+  begun: BegunTrial | undefined;
+}
+
+/** A trial that is being trained. */
 interface Running {
-  shape: string;
+  trial: Trial;
   stop: AbortController;
 }
 
 /**
  * Runs trials until as many as were asked for have ended: those that were begun go on first, then those that go on with
- * others, then what the sampler proposes, as many at a time as are wanted and memory has room for. What a trial sees of others is what has ended by
+ * others, then what the sampler proposes, in as many processes at a time as are wanted and memory has room for. A process
+ * trains trials of a kind together: some are opened before it is their turn. What a trial sees of others is what has ended by
  * then; with a lag, it is all up to a fixed number before its own, whatever runs beside it. Of trials that go on with others it sees nothing:
  * they are asked for at any time, and change nothing for the rest.
  */
 export class Scheduler {
   private readonly running = new Map<number, Running>();
+  private readonly workers = new Set<Load>();
+  /** Trials that were opened to look for such as can be trained together, and could not. */
+  private readonly waiting: Trial[] = [];
   private readonly budget: MemoryBudget;
   private readonly interrupted: Trial[];
   /** The best first. */
@@ -106,7 +129,8 @@ export class Scheduler {
     this.interrupted = plan.state.known().filter(({ state }) => state === 'running');
     for (const trial of plan.state.known()) {
       const { result, point, state } = trial;
-      if (result) this.budget.measured(plan.runner.shapeOf(point), result.peakRssBytes.trainer);
+      const shape = plan.runner.shapeOf(point);
+      if (result) this.budget.measured({ shape, lanes: plan.lanes }, result.peakRssBytes.trainer);
       if (state === 'done') this.ready.push(trial);
     }
     this.ready.sort(byValue).splice(READY);
@@ -122,7 +146,7 @@ export class Scheduler {
       for (;;) {
         const woken = new Promise<void>((resolve) => (this.wake = resolve));
         while (!this.ending && (await this.startNext()));
-        if (this.running.size === 0) break;
+        if (this.workers.size === 0) break;
         await woken;
       }
     } finally {
@@ -145,30 +169,79 @@ export class Scheduler {
     this.wake();
   }
 
-  /** @returns whether a trial was started, or found to be over */
+  /** @returns whether a process was started, or a trial found to be over */
   private async startNext(): Promise<boolean> {
-    const { state, runner } = this.plan;
-    if (this.running.size >= this.controls.parallel) return false;
-    const next = this.interrupted[0]?.number ?? this.nextNew();
-    if (next === undefined) return false;
-    const begun = await runner.begun(next);
-    const made = state.trials[next] ?? begun ?? this.asked() ?? this.proposed(next);
-    if (!made) {
-      this.exhausted = true;
-      return false;
+    const { lanes, runner } = this.plan;
+    const stopped = this.waiting.find(({ number }) => this.controls.stopped.includes(number));
+    if (stopped) {
+      this.waiting.splice(this.waiting.indexOf(stopped), 1);
+      await this.endShort(stopped, BY_HAND);
+      return true;
     }
-    const { point, extension } = made;
-    const shape = runner.shapeOf(point);
-    const rest = [...this.running.values()].map((each) => each.shape);
-    if (!begun?.end && !this.budget.fits(shape, rest)) return false;
-    if (extension) await runner.extend(next, extension);
-    if (this.interrupted[0]?.number === next) this.interrupted.shift();
-    else this.keep({ event: 'trial', trial: next, point, ...(extension ? { extension } : {}) });
-    const trial = state.trials[next]!;
-    if (begun?.end) this.adopt(trial, begun.epochs, begun.end);
-    else if (this.controls.stopped.includes(next)) await this.endShort(trial, BY_HAND);
-    else this.start(trial, shape);
+    if (this.workers.size >= this.controls.parallel) return false;
+    const candidate = this.waiting.length === 0 ? await this.candidate() : undefined;
+    const first = this.waiting[0] ?? candidate;
+    if (!first) return false;
+    const shape = runner.shapeOf(first.point);
+    const room = candidate?.begun?.end ? 1 : this.roomFor(shape);
+    if (room === 0) return false;
+    if (candidate) {
+      const opened = await this.open(candidate);
+      if (!opened) return true;
+      this.waiting.push(opened);
+    }
+    const lane = runner.laneOf(first.point);
+    const alike = () => this.waiting.filter(({ point }) => runner.laneOf(point) === lane);
+    // What is opened on the way and is of another kind waits for the next process, up to what all of them can take.
+    while (alike().length < room && this.waiting.length < lanes * this.controls.parallel) {
+      const next = await this.candidate();
+      if (!next) break;
+      const trial = await this.open(next);
+      if (trial) this.waiting.push(trial);
+    }
+    const together = alike().slice(0, room);
+    for (const trial of together) this.waiting.splice(this.waiting.indexOf(trial), 1);
+    this.start(together, { shape, lanes: together.length });
     return true;
+  }
+
+  /** How many trials of a shape a process may train: an even share of what is left, as far as memory goes; 0 for none. */
+  private roomFor(shape: string): number {
+    const { lanes, state } = this.plan;
+    const { trials, extensions, parallel } = this.controls;
+    while (state.trials[this.next]) this.next++;
+    const toOpen =
+      this.interrupted.length +
+      Math.max(0, trials - state.placeOf(this.next)) +
+      extensions.filter((each) => !state.hasExtension(each)).length;
+    const share = Math.ceil((this.running.size + this.waiting.length + toOpen) / parallel);
+    let room = Math.max(1, Math.min(lanes, share));
+    while (room > 0 && !this.budget.fits({ shape, lanes: room }, [...this.workers])) room--;
+    return room;
+  }
+
+  /** The next trial that may be opened, interrupted ones first. */
+  private async candidate(): Promise<Candidate | undefined> {
+    const { state, runner } = this.plan;
+    const number = this.interrupted[0]?.number ?? this.nextNew();
+    if (number === undefined) return undefined;
+    const begun = await runner.begun(number);
+    const made = state.trials[number] ?? begun ?? this.asked() ?? this.proposed(number);
+    if (!made) this.exhausted = true;
+    return made && { number, point: made.point, extension: made.extension ?? undefined, begun };
+  }
+
+  /** @returns the trial, unless it is found to be over */
+  private async open({ number, point, extension, begun }: Candidate): Promise<Trial | undefined> {
+    const { state, runner } = this.plan;
+    if (extension) await runner.extend(number, extension);
+    if (this.interrupted[0]?.number === number) this.interrupted.shift();
+    else this.keep({ event: 'trial', trial: number, point, ...(extension ? { extension } : {}) });
+    const trial = state.trials[number]!;
+    if (begun?.end) this.adopt(trial, begun.epochs, begun.end);
+    else if (this.controls.stopped.includes(number)) await this.endShort(trial, BY_HAND);
+    else return trial;
+    return undefined;
   }
 
   /** Takes over a trial that has ended, with the epochs that the log has lost. */
@@ -215,28 +288,43 @@ export class Scheduler {
     return point && { point, extension: undefined };
   }
 
-  private start(trial: Trial, shape: string): void {
-    const stop = new AbortController();
-    this.running.set(trial.number, { shape, stop });
-    void this.runTrial(trial, shape, stop)
-      .catch((error: unknown) => this.stopAll(error))
-      .finally(() => {
-        this.running.delete(trial.number);
-        this.wake();
-      });
+  private start(trials: readonly Trial[], load: Load): void {
+    this.workers.add(load);
+    const lanes = trials.map((trial): Running => ({ trial, stop: new AbortController() }));
+    for (const lane of lanes) this.running.set(lane.trial.number, lane);
+    const results = this.plan.runner.run(lanes.map((lane) => this.toRun(lane, load)));
+    const ended = lanes.map((lane, index) =>
+      this.untilEnd(lane, results[index]!, load)
+        .catch((error: unknown) => this.stopAll(error))
+        .finally(() => this.running.delete(lane.trial.number)),
+    );
+    void Promise.all(ended).then(() => {
+      this.workers.delete(load);
+      this.wake();
+    });
   }
 
-  private async runTrial(trial: Trial, shape: string, stop: AbortController): Promise<void> {
+  private toRun({ trial, stop }: Running, load: Load): TrialToRun {
+    return {
+      trial: trial.number,
+      point: trial.point,
+      signal: stop.signal,
+      onEpoch: (metrics, isLast) => this.onEpoch(trial, metrics, isLast, stop),
+      onMemory: (bytes) => {
+        this.budget.measured(load, bytes);
+        // There may be room for one more.
+        if (this.plan.memory !== null) this.wake();
+      },
+    };
+  }
+
+  private async untilEnd({ trial, stop }: Running, running: Promise<TrialResult>, load: Load): Promise<void> {
     const { runner } = this.plan;
     // Decided before it ended by itself, however narrowly: so that it does not hang on who was quicker.
     const cutShort = () => (stop.signal.reason instanceof CutShort ? stop.signal.reason : undefined);
     try {
-      const result = await runner.run(trial.number, trial.point, {
-        signal: stop.signal,
-        onEpoch: (metrics, isLast) => this.onEpoch(trial, metrics, isLast, stop),
-        onMemory: (bytes) => this.budget.measured(shape, bytes),
-      });
-      this.budget.measured(shape, result.peakRssBytes.trainer);
+      const result = await running;
+      this.budget.measured(load, result.peakRssBytes.trainer);
       if (!cutShort()) {
         await this.end({ event: 'end', trial: trial.number, state: 'done', result });
         return;

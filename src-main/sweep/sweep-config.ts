@@ -2,6 +2,9 @@ import { z } from 'zod';
 import { PRUNERS } from './pruner.ts';
 import { SAMPLERS } from './sampler.ts';
 
+/** Trials that a process may train together: beyond what anybody gains by. */
+export const MOST_LANES = 64;
+
 const value = z.union([z.string(), z.number()]);
 const when = z.object({ name: z.string(), values: z.array(value).readonly() }).optional();
 const dimension = z.discriminatedUnion('kind', [
@@ -38,8 +41,10 @@ export const sweepConfigSchema = z.object({
   seed: z.int().min(0),
   /** Trials to begin with; more may be asked for later. */
   trials: z.int().min(1),
-  /** Trials at a time, to begin with. */
+  /** Processes that train at a time, to begin with. */
   parallel: z.int().min(1),
+  /** Trials of a kind that a process trains together, at most; how many changes no number. */
+  lanes: z.int().min(1).max(MOST_LANES).default(1),
   /** Of each trial's engine: fixed, so that the number of trials at a time changes no number. */
   threads: z.int().min(1),
   /** Bytes that trials which run together may take; null for no bound. */

@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { Option } from 'commander';
 import { z } from 'zod';
 import { Failure } from '../../base/failure.ts';
-import { PRUNERS, SAMPLERS } from '../../studio/contract.ts';
+import { MOST_LANES, PRUNERS, SAMPLERS } from '../../studio/contract.ts';
 import type { SweepAnswer, SweepOptions, SweepRequest } from '../../studio/run-sweep.ts';
 import { settingInWords } from '../../studio/runs.ts';
 import { byteCount, checkFlags, wholeNumber } from '../flags.ts';
@@ -20,6 +20,7 @@ const sweepFlags = z.object({
   pruner: z.enum(PRUNERS).optional(),
   trials: wholeNumber('--trials', { min: 1 }).optional(),
   parallel: wholeNumber('--parallel', { min: 1 }).optional(),
+  lanes: wholeNumber('--lanes', { min: 1, max: MOST_LANES }).optional(),
   memory: byteCount('--memory').optional(),
   deterministic: z.boolean().optional(),
   retrain: z.boolean().optional(),
@@ -184,6 +185,7 @@ function addSweepFlags(command: Command): Command {
     .addOption(new Option('--pruner <pruner>', 'how poor trials are ended early (default: none)').choices([...PRUNERS]))
     .option('--trials <n>', 'default: all of a grid, else 20')
     .option('--parallel <n>', 'trials at a time (default: as many as there are cores for)')
+    .option('--lanes <n>', 'trials of the same shapes and seed that are trained together, in one process (default: 1)')
     .option('--threads <n>', 'of each trial, fixed for the whole sweep (default: 1)')
     .option('--memory <bytes>', 'what trials that run together may take, such as 4GB')
     .option('--deterministic', 'tpe and pruners decide in a fixed order: later, and the same each time')

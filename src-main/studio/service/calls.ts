@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import { PRUNERS } from '../../sweep/pruner.ts';
+import { MOST_LANES } from '../../sweep/sweep-config.ts';
 import { spaceFileSchema, type SpaceFile } from '../../sweep/read-space.ts';
 import { SAMPLERS } from '../../sweep/sampler.ts';
 import { METHODS, settingsChoiceSchema, type CheckedChoice } from '../../training/settings.ts';
@@ -93,6 +94,8 @@ export const sweepStartSchema = z.object({
   pruner: z.enum(PRUNERS).optional(),
   trials: z.int().min(1).optional(),
   parallel: z.int().min(1).optional(),
+  /** Trials that a process trains together, at most. */
+  lanes: z.int().min(1).max(MOST_LANES).optional(),
   /** Bytes for all trials that run together. */
   memory: z.number().positive().optional(),
   deterministic: z.boolean().optional(),

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { Journal } from '../../../src-main/sweep/journal.ts';
 import { prunerOf, type PrunerKind } from '../../../src-main/sweep/pruner.ts';
 import { samplerOf, type SamplerKind } from '../../../src-main/sweep/sampler.ts';
-import { Scheduler, type TrialRunner } from '../../../src-main/sweep/schedule.ts';
+import { Scheduler, type TrialRunner, type TrialToRun } from '../../../src-main/sweep/schedule.ts';
 import type { Point, Space } from '../../../src-main/sweep/space.ts';
 import type { TrialResult } from '../../../src-main/sweep/sweep-events.ts';
 import type { EpochMetrics } from '../../../src-main/training/run-folder.ts';
@@ -34,21 +34,25 @@ function top1At(point: Point, epoch: number): number {
   return (0.8 + method - off) * (1 - 0.7 ** epoch);
 }
 
-/** A runner whose trials end as soon as they are asked for. */
-export function instantRunner(top1 = top1At): TrialRunner {
+/** A trial that ends as soon as it is asked for. */
+export async function instantTrial({ trial, point, signal, onEpoch }: TrialToRun): Promise<TrialResult> {
+  for (let epoch = 1; epoch <= EPOCHS; epoch++) {
+    await Promise.resolve();
+    signal.throwIfAborted();
+    onEpoch(metricsAt(top1At(point, epoch), epoch), epoch === EPOCHS);
+  }
+  return resultOf(trial, point);
+}
+
+/** A runner whose trials take no time, but for what `run` makes of one. */
+export function instantRunner(run = instantTrial): TrialRunner {
   return {
     begun: () => Promise.resolve(undefined),
     extend: () => Promise.resolve(),
     settle: () => Promise.resolve(),
     shapeOf: (point) => String(point.method),
-    run: async (trial, point, { signal, onEpoch }) => {
-      for (let epoch = 1; epoch <= EPOCHS; epoch++) {
-        await Promise.resolve();
-        signal.throwIfAborted();
-        onEpoch(metricsAt(top1(point, epoch), epoch), epoch === EPOCHS);
-      }
-      return resultOf(trial, point);
-    },
+    laneOf: (point) => String(point.method),
+    run: (trials) => trials.map((trial) => run(trial)),
     partial: ({ number, point }) => Promise.resolve(resultOf(number, point)),
     keepEnd: () => Promise.resolve(),
     endsSweep: () => false,
@@ -88,10 +92,18 @@ export interface Simulated {
   trials: number;
   parallel: number;
   lag?: number | null;
+  lanes?: number;
 }
 
 /** Runs instant trials with everything else as it is, the log on disk included. */
-export async function simulate({ sampler, pruner, trials, parallel, lag = null }: Simulated): Promise<SweepState> {
+export async function simulate({
+  sampler,
+  pruner,
+  trials,
+  parallel,
+  lag = null,
+  lanes = 1,
+}: Simulated): Promise<SweepState> {
   const path = join(tmpdir(), `sweep-scale-${process.pid}-${sampler}.jsonl`);
   const { journal } = await Journal.open(path);
   const state = new SweepState(SPACE);
@@ -100,6 +112,7 @@ export async function simulate({ sampler, pruner, trials, parallel, lag = null }
     pruner: prunerOf(pruner, EPOCHS),
     lag,
     memory: null,
+    lanes,
     runner: instantRunner(),
     state,
     keep: (event) => journal.append(event),

@@ -5,7 +5,7 @@ import { samplerOf } from '../../../src-main/sweep/sampler.ts';
 import { Scheduler, type Schedule, type TrialRunner } from '../../../src-main/sweep/schedule.ts';
 import type { SweepEvent } from '../../../src-main/sweep/sweep-events.ts';
 import { SweepState } from '../../../src-main/sweep/sweep-state.ts';
-import { instantRunner, metricsAt, simulate, SPACE } from '../../bench/sweeps/simulate.ts';
+import { instantRunner, instantTrial, metricsAt, simulate, SPACE } from '../../bench/sweeps/simulate.ts';
 
 /** A sweep of random trials, all of whose events are kept. */
 function sweepOf(
@@ -25,6 +25,7 @@ function sweepOf(
     pruner: prunerOf('none', 9),
     lag: null,
     memory: null,
+    lanes: 1,
     runner,
     state,
     keep: (event) => kept.push(event),
@@ -44,14 +45,10 @@ describe('a sweep', () => {
   it('runs as many trials at a time as are wanted, and all in the end', async () => {
     let running = 0;
     let most = 0;
-    const instant = instantRunner();
-    const runner: TrialRunner = {
-      ...instant,
-      run: async (...args) => {
-        most = Math.max(most, ++running);
-        return instant.run(...args).finally(() => running--);
-      },
-    };
+    const runner = instantRunner((trial) => {
+      most = Math.max(most, ++running);
+      return instantTrial(trial).finally(() => running--);
+    });
     const { state, scheduler } = sweepOf(runner, { trials: 12, parallel: 3 });
     await scheduler.run();
     expect(most).toBe(3);
@@ -59,11 +56,9 @@ describe('a sweep', () => {
   });
 
   it('keeps the reason of a trial that fails, and goes on', async () => {
-    const instant = instantRunner();
-    const runner: TrialRunner = {
-      ...instant,
-      run: (trial, ...rest) => (trial === 3 ? Promise.reject(new Error('It diverged.')) : instant.run(trial, ...rest)),
-    };
+    const runner = instantRunner((trial) =>
+      trial.trial === 3 ? Promise.reject(new Error('It diverged.')) : instantTrial(trial),
+    );
     const { state, scheduler } = sweepOf(runner);
     await scheduler.run();
     expect(state.trials[3]).toMatchObject({ state: 'failed', reason: 'It diverged.' });
@@ -71,33 +66,58 @@ describe('a sweep', () => {
   });
 
   it('ends as a whole where it cannot go on, with nothing left running', async () => {
-    const instant = instantRunner();
     const full = new Error('The disk is full.');
     let running = 0;
-    const runner: TrialRunner = {
-      ...instant,
-      endsSweep: (error) => error === full,
-      run: async (trial, ...rest) => {
-        running++;
-        try {
-          if (trial === 4) throw full;
-          return await instant.run(trial, ...rest);
-        } finally {
-          running--;
-        }
-      },
-    };
+    const instant = instantRunner(async (trial) => {
+      running++;
+      try {
+        if (trial.trial === 4) throw full;
+        return await instantTrial(trial);
+      } finally {
+        running--;
+      }
+    });
+    const runner: TrialRunner = { ...instant, endsSweep: (error) => error === full };
     await expect(sweepOf(runner).scheduler.run()).rejects.toBe(full);
     expect(running).toBe(0);
   });
 
   it('with a lag, comes to the same table whatever runs at a time', async () => {
     const tables = [];
-    for (const parallel of [1, 2, 5])
-      tables.push(tableOf(await simulate({ sampler: 'tpe', pruner: 'asha', trials: 40, parallel, lag: 8 })));
+    for (const [parallel, lanes] of [
+      [1, 1],
+      [2, 1],
+      [5, 1],
+      [1, 4],
+      [2, 3],
+    ] as const)
+      tables.push(tableOf(await simulate({ sampler: 'tpe', pruner: 'asha', trials: 40, parallel, lanes, lag: 8 })));
     expect(tables[0]!.some(({ state }) => state === 'pruned')).toBe(true);
-    expect(tables[1]).toEqual(tables[0]);
-    expect(tables[2]).toEqual(tables[0]);
+    for (const table of tables) expect(table).toEqual(tables[0]);
+  });
+
+  it('packs trials of a kind into processes, in even shares, and puts others aside for the next', async () => {
+    const packs: number[][] = [];
+    const instant = instantRunner();
+    const runner: TrialRunner = {
+      ...instant,
+      run: (trials) => {
+        packs.push(trials.map(({ trial }) => trial));
+        return instant.run(trials);
+      },
+    };
+    const { state, scheduler } = sweepOf(runner, { trials: 30, parallel: 2, lanes: 4 });
+    await scheduler.run();
+    expect(state.known().every((trial) => trial.state === 'done')).toBe(true);
+    expect(packs.flat().sort((a, b) => a - b)).toEqual(Array.from({ length: 30 }, (_, trial) => trial));
+    const kindOf = (trial: number) => String(state.trials[trial]!.point.method);
+    for (const pack of packs) expect(new Set(pack.map(kindOf)).size).toBe(1);
+    expect(Math.max(...packs.map(({ length }) => length))).toBe(4);
+    expect(packs.length).toBeLessThan(18);
+    const few = sweepOf(runner, { sampler: samplerOf('grid', [SPACE[0]!], 1), trials: 3, parallel: 3, lanes: 4 });
+    packs.length = 0;
+    await few.scheduler.run();
+    expect(packs).toEqual([[0], [1], [2]]);
   });
 
   it('cut off after any event, goes on to the same table and runs nothing twice', async () => {
@@ -108,14 +128,10 @@ describe('a sweep', () => {
     for (let cut = 0; cut <= whole.kept.length; cut++) {
       const events = whole.kept.slice(0, cut);
       const ended = new Set(events.flatMap((event) => (event.event === 'end' ? [event.trial] : [])));
-      const instant = instantRunner();
-      const runner: TrialRunner = {
-        ...instant,
-        run: (trial, ...rest) => {
-          expect(ended).not.toContain(trial);
-          return instant.run(trial, ...rest);
-        },
-      };
+      const runner = instantRunner((trial) => {
+        expect(ended).not.toContain(trial.trial);
+        return instantTrial(trial);
+      });
       const rest = sweepOf(runner, { ...how, events });
       await rest.scheduler.run();
       expect(tableOf(rest.state)).toEqual(tableOf(whole.state));
@@ -127,7 +143,7 @@ describe('a sweep', () => {
     await whole.scheduler.run();
     const ends = whole.kept.flatMap((event) => (event.event === 'end' ? [event] : []));
     const runner: TrialRunner = {
-      ...instantRunner(),
+      ...instantRunner(() => Promise.reject(new Error('Nothing is to be run.'))),
       begun: (trial) =>
         Promise.resolve({
           point: whole.state.trials[trial]!.point,
@@ -135,7 +151,6 @@ describe('a sweep', () => {
           epochs: whole.state.trials[trial]!.values.map((top1, index) => metricsAt(top1, index + 1)),
           end: ends.find((end) => end.trial === trial),
         }),
-      run: () => Promise.reject(new Error('Nothing is to be run.')),
     };
     const rest = sweepOf(runner, { trials: 3 });
     await rest.scheduler.run();
@@ -177,19 +192,15 @@ describe('a sweep', () => {
   });
 
   it('ends a trial by hand, takes more trials, and stops when told', async () => {
-    const instant = instantRunner();
     const begun: number[] = [];
-    const runner: TrialRunner = {
-      ...instant,
-      run: async (trial, point, hooks) => {
-        begun.push(trial);
-        if (trial === 0)
-          await new Promise((_, reject) =>
-            hooks.signal.addEventListener('abort', () => reject(hooks.signal.reason as Error)),
-          );
-        return instant.run(trial, point, hooks);
-      },
-    };
+    const runner = instantRunner(async (trial) => {
+      begun.push(trial.trial);
+      if (trial.trial === 0)
+        await new Promise((_, reject) =>
+          trial.signal.addEventListener('abort', () => reject(trial.signal.reason as Error)),
+        );
+      return instantTrial(trial);
+    });
     const stop = new AbortController();
     const { state, scheduler } = sweepOf(runner, { trials: 2, parallel: 1, signal: stop.signal });
     const running = scheduler.run();
@@ -204,17 +215,32 @@ describe('a sweep', () => {
 });
 
 describe('a memory budget', () => {
+  const load = (shape: string, lanes = 1) => ({ shape, lanes });
+
   it('lets a trial start alone, and others by what those like it have taken', () => {
     const budget = new MemoryBudget(1000);
-    expect(budget.fits('a', [])).toBe(true);
-    expect(budget.fits('a', ['a'])).toBe(false);
-    budget.measured('a', 400);
-    expect(budget.fits('a', ['a'])).toBe(true);
-    expect(budget.fits('a', ['a', 'a'])).toBe(false);
-    budget.measured('b', 700);
-    expect(budget.fits('b', ['a'])).toBe(false);
-    expect(budget.fits('c', ['a'])).toBe(false);
-    expect(budget.fits('b', [])).toBe(true);
-    expect(new MemoryBudget(null).fits('a', ['a', 'a'])).toBe(true);
+    expect(budget.fits(load('a'), [])).toBe(true);
+    expect(budget.fits(load('a'), [load('a')])).toBe(false);
+    budget.measured(load('a'), 400);
+    expect(budget.fits(load('a'), [load('a')])).toBe(true);
+    expect(budget.fits(load('a'), [load('a'), load('a')])).toBe(false);
+    budget.measured(load('b'), 700);
+    expect(budget.fits(load('b'), [load('a')])).toBe(false);
+    expect(budget.fits(load('c'), [load('a')])).toBe(false);
+    expect(budget.fits(load('b'), [])).toBe(true);
+    expect(new MemoryBudget(null).fits(load('a'), [load('a'), load('a')])).toBe(true);
+  });
+
+  it('counts lanes as processes until they are measured', () => {
+    const budget = new MemoryBudget(1000);
+    expect(budget.fits(load('a', 2), [])).toBe(false);
+    budget.measured(load('a'), 400);
+    expect(budget.fits(load('a', 2), [])).toBe(true);
+    expect(budget.fits(load('a', 3), [])).toBe(false);
+    budget.measured(load('a', 2), 440);
+    expect(budget.fits(load('a', 4), [])).toBe(true);
+    expect(budget.fits(load('a', 2), [load('a', 2)])).toBe(true);
+    expect(budget.fits(load('a'), [load('a', 2)])).toBe(true);
+    expect(budget.fits(load('b', 2), [load('a', 2)])).toBe(true);
   });
 });
