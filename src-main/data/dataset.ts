@@ -30,7 +30,7 @@ export const datasetImageSchema = z.object({
   /** Of the file that it is or is packed in, as is the time. */
   bytes: z.number(),
   mtimeMs: z.number(),
-  /** Of its own content. */
+  /** Of its own content; of a view, that of the whole is in there. */
   sha256: z.string(),
 });
 export type DatasetImage = z.infer<typeof datasetImageSchema> & {
@@ -80,8 +80,12 @@ export function isSameFile(image: Pick<DatasetImage, 'bytes' | 'mtimeMs'>, bytes
 }
 
 /** Where an image lies, with the absolute path. */
-export function locate({ source }: Pick<Dataset, 'source'>, { path, entry }: ImageReference): ImageReference {
-  return entry === undefined ? { path: resolve(source, path) } : { path: resolve(source, path), entry };
+export function locate({ source }: Pick<Dataset, 'source'>, { path, entry, view }: ImageReference): ImageReference {
+  return {
+    path: resolve(source, path),
+    ...(entry === undefined ? {} : { entry }),
+    ...(view === undefined ? {} : { view }),
+  };
 }
 
 /** The images of one split, in the dataset's order, without those that are excluded. */

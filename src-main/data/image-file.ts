@@ -19,7 +19,7 @@ export async function checkUnchanged({ source }: Pick<Dataset, 'source'>, image:
   if (status.size === image.bytes && status.mtimeMs === image.mtimeMs) return;
   // A file of another size is another picture; a packed one may have gained others.
   const mayBeSame = status.size === image.bytes || image.entry !== undefined;
-  if (mayBeSame && hashContent(await readContent(reference)) === image.sha256) return;
+  if (mayBeSame && hashContent(await readContent(reference)) === (image.view?.of ?? image.sha256)) return;
   throw new Failure(
     'image-changed',
     `The picture ${nameOfImage(reference)} is not the one that was imported: put the old one back, or import its folder again with "sidetune datasets add".`,

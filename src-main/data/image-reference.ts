@@ -1,11 +1,26 @@
 import { z } from 'zod';
 import { Failure } from '../base/failure.ts';
 
+/** How a picture is looked at where that is not as a whole: a part of it, in fractions of its sides. */
+export const viewSchema = z.object({
+  /** Hash of the picture's content. */
+  of: z.string(),
+  /** Left to right. */
+  mirrored: z.boolean(),
+  left: z.number(),
+  top: z.number(),
+  width: z.number(),
+  height: z.number(),
+});
+export type View = z.infer<typeof viewSchema>;
+
 /** Where a picture is: a file of its own, or an entry of a packed one (a row of a parquet file, an item of an IDX file). */
 export const imageReferenceSchema = z.object({
   path: z.string(),
   /** Counted from 0; only in packed files. */
   entry: z.int().nonnegative().optional(),
+  /** The whole, as it is, where absent. */
+  view: viewSchema.optional(),
 });
 export type ImageReference = z.infer<typeof imageReferenceSchema>;
 

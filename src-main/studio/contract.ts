@@ -2,6 +2,7 @@
 export type { AddBackboneOptions, Backbone, BackboneDescription, DamagedBackbone } from '../backbone/catalogue.ts';
 export type { PreprocessingChoice } from '../backbone/preprocessing.ts';
 export { splitNames } from '../data/dataset.ts';
+export { MOST_VIEWS } from '../data/views.ts';
 export type { Dataset, DatasetFormat, DatasetSummary, SplitName } from '../data/dataset.ts';
 export type { EpochMetrics, RunConfig, RunResult } from '../training/run-folder.ts';
 export { findSweep } from '../sweep/find-sweep.ts';

@@ -2,6 +2,7 @@ import { freemem } from 'node:os';
 import { Failure } from '../base/failure.ts';
 import type { TaskOptions } from '../base/progress.ts';
 import type { DatasetImage } from '../data/dataset.ts';
+import { viewsOf } from '../data/views.ts';
 import { checkSpace } from '../features/disk-space.ts';
 import { missingFeatures, type ExtractionRequest } from '../features/extract.ts';
 import { featureBytesPerImage, keepsBase, roundingOf, type FeatureSet } from '../features/feature-set.ts';
@@ -22,7 +23,7 @@ export interface Forecast {
   /** Still to be done. */
   epochs: number;
   features: {
-    /** 0 without a cache. */
+    /** Of one view of it; 0 without a cache. */
     bytesPerImage: number;
     totalBytes: number;
     /** Of the total: what is in the workspace already. */
@@ -78,7 +79,7 @@ export async function forecastPlan(
   const { tokens, width, prefix } = backbone.structure;
   const network = buildNetwork(settings, frozenFactsOf(backbone, dataset.classes.length), 'plain');
   const { maps } = network;
-  const lists = [splits.train, splits.val, splits.test];
+  const lists = [viewsOf(splits.train, settings.views), splits.val, splits.test];
   const extraction: ExtractionRequest = {
     backbone,
     source: dataset.source,
@@ -97,6 +98,7 @@ export async function forecastPlan(
   });
   const images = { train: splits.train.length, val: splits.val.length, test: splits.test.length };
   const all = images.train + images.val + images.test;
+  const rows = lists.reduce((sum, list) => sum + list.length, 0);
   const storage = settings.cache;
   const bytesPerImage = featureBytesPerImage(maps.length, { tokens, width, storage, hasCls: prefix > 0 });
   const freeBytes = await freeSpace(workspace.features);
@@ -106,8 +108,8 @@ export async function forecastPlan(
     epochs: settings.epochs - done,
     features: {
       bytesPerImage,
-      totalBytes: bytesPerImage * all,
-      cachedBytes: Math.max(0, bytesPerImage * all - missing.bytes),
+      totalBytes: bytesPerImage * rows,
+      cachedBytes: Math.max(0, bytesPerImage * rows - missing.bytes),
       freeBytes: Number.isFinite(freeBytes) ? freeBytes : null,
     },
     memory: { trainerBytes: null, vitBytes: null, availableBytes: availableMemory() },
@@ -149,19 +151,20 @@ async function rehearse(
     signal,
   }: { extraction: ExtractionRequest; missing: readonly (readonly DatasetImage[])[]; signal: AbortSignal | undefined },
 ): Promise<{ extract?: ExtractionPace; train?: TrainingPace }> {
-  const { splits, backbone } = plan;
+  const { backbone } = plan;
+  const [trained] = extraction.lists;
   // Nothing is fetched to be thrown away.
   if (backbone.served && missing.length > 0) return {};
   const train = async (set: FeatureSet, images: readonly DatasetImage[]) =>
     rehearseTraining(workspace, await rehearsalJob(workspace, request, plan, set, images, signal), { signal });
   const trainOnOwn = async () => {
     const { cache } = plan.settings;
-    const few = evenly(splits.train, sampleSize(plan));
+    const few = evenly(trained!, sampleSize(plan));
     // Without a cache some images will do; in it lie the features of the whole list.
-    const list = cache === 'none' ? few : splits.train;
+    const list = cache === 'none' ? few : trained!;
     const { threads } = plan;
     const { sets } = await provideFeatures(workspace, { ...extraction, lists: [list], cache, threads }, { signal });
-    return train(sets[0]!, cache === 'none' ? few : splits.train.slice(0, few.length));
+    return train(sets[0]!, cache === 'none' ? few : trained!.slice(0, few.length));
   };
   try {
     const [first] = missing;
@@ -169,7 +172,7 @@ async function rehearse(
     const few = evenly(first, sampleSize(plan));
     return await rehearseExtraction(workspace, extraction, few, { signal }, async (set, extract) => ({
       extract,
-      train: first === splits.train ? await train(set, few) : await trainOnOwn(),
+      train: first === trained ? await train(set, few) : await trainOnOwn(),
     }));
   } catch (error) {
     signal?.throwIfAborted();
@@ -200,10 +203,9 @@ async function rehearsalJob(
   );
   const share = Math.ceil((images.length * splits.val.length) / splits.train.length);
   const few = { train: [...images], val: images.slice(0, share), test: [] };
-  return jobOf(workspace, { ...plan, splits: few, old: undefined }, { ...config, run: 'rehearsal' }, frozen, [
-    set,
-    set,
-  ]);
+  // Its images are few of what an epoch may see, in whatever view.
+  const alone = { ...config, run: 'rehearsal', settings: { ...config.settings, views: 1 } };
+  return jobOf(workspace, { ...plan, splits: few, old: undefined }, alone, frozen, [set, set]);
 }
 
 function sampleSize({ backbone }: RunPlan): number {

@@ -178,6 +178,11 @@ export function longestEpochs(space: SweepSpace, run: Pick<RunPlan, 'backbone'>)
   return Math.max(...probes(space.space).map((point) => settingsAt(space, point, run).epochs));
 }
 
+/** Views of a training image that the trial with most of them learns from. */
+export function mostViews(space: SweepSpace, run: Pick<RunPlan, 'backbone'>): number {
+  return Math.max(...probes(space.space).map((point) => settingsAt(space, point, run).views));
+}
+
 /** Most seeds that a sweep with a limit may have: each has images, and so features, of its own. */
 const MOST_SEEDS = 20;
 

@@ -1,6 +1,7 @@
 import type { TaskOptions } from '../base/progress.ts';
 import { mapName } from '../backbone/surgery.ts';
 import type { DatasetImage } from '../data/dataset.ts';
+import { viewsOf } from '../data/views.ts';
 import type { FeatureSet } from '../features/feature-set.ts';
 import type { Network } from '../methods/network.ts';
 import type { FrozenFacts } from '../training/build-network.ts';
@@ -68,7 +69,7 @@ async function timeAfterAllRuns(workspace: Workspace): Promise<string> {
   return new Date(Math.max(Date.now(), newest ? Date.parse(newest.created) + 1 : 0)).toISOString();
 }
 
-/** What the trainer is told; `sets` are those of train, val and test. */
+/** What the trainer is told; `sets` are those of train in all its views, of val and of test. */
 export function jobOf(
   workspace: Workspace,
   { splits, old }: RunPlan,
@@ -84,7 +85,7 @@ export function jobOf(
     config,
     folder: workspace.run(config.run),
     frozen,
-    train: labelled(splits.train, sets[0]!),
+    train: labelled(viewsOf(splits.train, config.settings.views), sets[0]!),
     val: splits.val.length > 0 ? labelled(splits.val, sets[1]!) : null,
     test: splits.test.length > 0 ? labelled(splits.test, sets[2]!) : null,
     resume: old !== undefined,

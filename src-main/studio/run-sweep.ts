@@ -4,6 +4,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { Failure } from '../base/failure.ts';
 import type { TaskOptions } from '../base/progress.ts';
 import type { DatasetImage } from '../data/dataset.ts';
+import { viewsOf } from '../data/views.ts';
 import { withFeatures } from '../features/with-features.ts';
 import { Journal } from '../sweep/journal.ts';
 import { prunerOf } from '../sweep/pruner.ts';
@@ -34,6 +35,7 @@ import { hashesOf, planRun, type RunPlan } from './plan-run.ts';
 import {
   exampleSettings,
   longestEpochs,
+  mostViews,
   planSweep,
   probes,
   seedsOf,
@@ -215,10 +217,11 @@ async function runTrials(
   const splitsOf = splitsBySeed(run);
   const seeds = seedsOf(space).map((seed) => splitsOf({ ...run.settings, seed }));
   const lists = [...seeds.map(({ train }) => train), run.splits.val];
+  const views = mostViews(space, run);
   const features = {
     backbone,
     source: dataset.source,
-    lists,
+    lists: lists.map((list) => (list === run.splits.val ? list : viewsOf(list, views))),
     maps: mapsOf(networks),
     threads: availableParallelism(),
     cache: run.settings.cache,

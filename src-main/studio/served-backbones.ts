@@ -124,6 +124,11 @@ export function fitToServed(choice: SettingsChoice, { name, served, structure }:
       'usage',
       `Backbone ${name} is on a server, and --cache none would fetch all features in every epoch: use fp16 or int8.`,
     );
+  if ((choice.views ?? 1) > 1)
+    throw new Failure(
+      'usage',
+      `Backbone ${name} is on a server, which is sent pictures as they are: leave --views out.`,
+    );
   if (choice.method !== 'miet' || choice.upto != null) return choice;
   const best = (2 * structure.blocks) / 3;
   const [upto] = Object.keys(served.scales)

@@ -1,6 +1,7 @@
 import { Failure } from '../base/failure.ts';
 import { inTurn } from '../base/in-turn.ts';
 import type { TaskOptions } from '../base/progress.ts';
+import { viewsOf } from '../data/views.ts';
 import { featureBytesPerImage, keepsBase } from '../features/feature-set.ts';
 import { withFeatures } from '../features/with-features.ts';
 import { buildNetwork } from '../training/build-network.ts';
@@ -77,7 +78,7 @@ async function trainLogged(
   const { backbone, dataset, splits, settings, threads } = plan;
   const frozen = frozenFactsOf(backbone, dataset.classes.length);
   const network = buildNetwork(settings, frozen, 'plain');
-  const lists = [splits.train, splits.val, splits.test];
+  const lists = [viewsOf(splits.train, settings.views), splits.val, splits.test];
   const features = {
     backbone,
     source: dataset.source,

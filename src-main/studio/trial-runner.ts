@@ -5,6 +5,7 @@ import { Failure } from '../base/failure.ts';
 import type { Backbone } from '../backbone/catalogue.ts';
 import { mapName, type MapRequest } from '../backbone/surgery.ts';
 import type { DatasetImage } from '../data/dataset.ts';
+import { viewsOf } from '../data/views.ts';
 import { featureBytesPerImage, type FeatureSet } from '../features/feature-set.ts';
 import type { Network } from '../methods/network.ts';
 import { choiceOf, type SweepSpace } from '../sweep/read-space.ts';
@@ -50,7 +51,7 @@ export interface TrialGround {
   frozen: FrozenFacts;
   /** The images of trials with these settings. */
   splitsOf: (settings: Settings) => SplitImages;
-  /** The features of a list of images, those of all maps that any trial reads. */
+  /** The features of a list of images, those of all maps and views that any trial reads. */
   setOf: (images: readonly DatasetImage[]) => FeatureSet;
 }
 
@@ -184,11 +185,12 @@ export class StudioTrialRunner implements TrialRunner {
   private jobOf(config: RunConfig, folder: string, resume: boolean): TrainingJob {
     const { frozen, splitsOf, setOf } = this.ground;
     const { train, val } = splitsOf(config.settings);
-    const labelled = (images: readonly DatasetImage[]) => ({
+    const labelled = (images: readonly DatasetImage[], views: number) => ({
       features: setOf(images),
-      labels: images.map(({ label }) => label),
+      labels: viewsOf(images, views).map(({ label }) => label),
     });
-    return { config, folder, frozen, train: labelled(train), val: labelled(val), test: null, resume };
+    const { views } = config.settings;
+    return { config, folder, frozen, train: labelled(train, views), val: labelled(val, 1), test: null, resume };
   }
 
   /** The config of a trial, written when it begins. */

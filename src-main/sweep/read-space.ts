@@ -23,10 +23,11 @@ export const SWEPT = [
   'batch',
   'epochs',
   'seed',
+  'views',
 ] as const;
 export type Swept = (typeof SWEPT)[number];
 
-const WHOLE: ReadonlySet<Swept> = new Set(['rank', 'depth', 'group', 'upto', 'batch', 'epochs', 'seed']);
+const WHOLE: ReadonlySet<Swept> = new Set(['rank', 'depth', 'group', 'upto', 'batch', 'epochs', 'seed', 'views']);
 const WORDS: ReadonlySet<Swept> = new Set(['method', 'pool', 'warmStart', 'classWeights']);
 
 /** How flags of `train` name settings, where they do it differently. */

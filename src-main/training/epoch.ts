@@ -14,12 +14,15 @@ import type { Rates } from './schedule.ts';
 
 const ORDER = 1;
 const DROP = 2;
+const VIEW = 3;
 
 export interface EpochOptions extends EvaluatorOptions {
   microBatch: number;
   /** Whether a lane may drop modules. */
   drops: boolean;
   seed: number;
+  /** Looks at each image, view after view in the list; an epoch takes one of each image. */
+  views: number;
 }
 
 /** Learning rates at a step, counted from 0 over the whole run. */
@@ -91,7 +94,24 @@ export class EpochRunner {
 
   /** Optimizer steps in an epoch; the last batch may be smaller. */
   get steps(): number {
-    return Math.ceil(this.data.labels.length / this.options.batch);
+    return Math.ceil(this.images / this.options.batch);
+  }
+
+  /** Images in an epoch. */
+  private get images(): number {
+    return this.data.labels.length / this.options.views;
+  }
+
+  /** Rows of the features in the order of an epoch: each image once, in the view that is drawn for it. */
+  private order(epoch: number): Int32Array {
+    const { seed, views } = this.options;
+    const { images } = this;
+    const all = Array.from({ length: images }, (_, image) => image);
+    const order = shuffled(all, generatorFor(seed, ORDER, epoch));
+    if (views === 1) return order;
+    const drawn = generatorFor(seed, VIEW, epoch);
+    const view = all.map(() => Math.floor(uniform(drawn) * views));
+    return order.map((image) => view[image]! * images + image);
   }
 
   /**
@@ -101,12 +121,9 @@ export class EpochRunner {
    * @throws what features cannot be read with
    */
   async run(epoch: number, lanes: readonly Lane[], onStep: (images: number) => void): Promise<LaneEpoch[]> {
-    const { batch, seed } = this.options;
-    const total = this.data.labels.length;
-    const order = shuffled(
-      Array.from({ length: total }, (_, i) => i),
-      generatorFor(seed, ORDER, epoch),
-    );
+    const { batch } = this.options;
+    const total = this.images;
+    const order = this.order(epoch);
     const courses = lanes.map((lane) => new Course(lane, epoch, this.options));
     for (let step = 0; step < this.steps; step++) {
       const running = courses.filter((course) => course.goesOn());

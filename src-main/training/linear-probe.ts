@@ -56,6 +56,7 @@ async function probeOn(
     microBatch: batch,
     drops: false,
     seed,
+    views: config.settings.views,
   });
   try {
     const optimizer = await Optimizer.create(engine, parameters, settings.weightDecay, {

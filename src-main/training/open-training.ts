@@ -35,7 +35,7 @@ export function evaluatorOptions({ config, frozen }: TrainingJob): EvaluatorOpti
  */
 export async function openTraining(engine: Engine, job: TrainingJob, drops: boolean): Promise<OpenTraining> {
   const { config, train, val } = job;
-  const { batch, seed } = config.settings;
+  const { batch, seed, views } = config.settings;
   const shared = evaluatorOptions(job);
   const opened: { close(): Promise<void> }[] = [];
   const close = async () => {
@@ -46,7 +46,7 @@ export async function openTraining(engine: Engine, job: TrainingJob, drops: bool
     return each;
   };
   try {
-    const options = { ...shared, batch, microBatch: config.microBatch, drops, seed };
+    const options = { ...shared, batch, microBatch: config.microBatch, drops, seed, views };
     const runner = keep(await EpochRunner.open(engine, train, options, config.threads));
     const update = await engine.compile(updateProgram(shared.parameters));
     keep({ close: () => update.dispose() });

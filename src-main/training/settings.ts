@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { Failure } from '../base/failure.ts';
+import { MOST_VIEWS } from '../data/views.ts';
 import { cacheFormatSchema } from '../features/feature-set.ts';
 
 export const METHODS = ['linear', 'last', 'miet'] as const;
@@ -34,6 +35,8 @@ export const settingsSchema = z.object({
   epochs: count,
   batch: count,
   seed: z.int().min(0),
+  /** Looks at each training image, of which every epoch takes one: the image itself, its mirror image, crops. */
+  views: count.max(MOST_VIEWS).default(1),
   /** Training images to use, stratified; null for all. */
   limit: count.nullable(),
   /** How features are kept between epochs. */
@@ -117,6 +120,7 @@ function fillIn(choice: SettingsChoice, backbone: BackboneFacts): Settings {
     epochs: choice.epochs ?? (method === 'linear' ? 100 : 30),
     batch: choice.batch ?? 32,
     seed: choice.seed ?? 1,
+    views: choice.views ?? 1,
     limit: choice.limit ?? null,
     cache: choice.cache ?? 'fp16',
   };

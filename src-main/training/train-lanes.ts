@@ -146,7 +146,7 @@ class TrainedLane {
   /** Says how far it is. @param images done in this epoch */
   report(images: number): void {
     const { job, listener } = this.task;
-    const { length } = job.train.labels;
+    const length = job.train.labels.length / job.config.settings.views;
     listener.onProgress?.(this.epochs * length + images, job.config.settings.epochs * length);
   }
 

@@ -30,6 +30,7 @@ export const sweeps = {
     batch: 'Batch',
     epochs: 'Epochs',
     seed: 'Seed',
+    views: 'Views of an image',
   },
   form: {
     title: 'New sweep',

@@ -36,6 +36,7 @@ export const train = {
     labelSmoothing: 'Label smoothing',
     warmStart: 'Warm start',
     classWeights: 'Class weights',
+    views: 'Views: itself, mirrored, crops',
     limit: 'Limit training images',
     seed: 'Seed',
     cache: 'Features are kept as',

@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { Option } from 'commander';
 import { z } from 'zod';
 import { Failure } from '../../base/failure.ts';
-import { DEEPEST, METHODS } from '../../studio/contract.ts';
+import { DEEPEST, METHODS, MOST_VIEWS } from '../../studio/contract.ts';
 import type { PartialTrainRequest, TrainRequest, Workspace } from '../../studio/contract.ts';
 import { checkFlags, MOST_THREADS, realNumber, wholeNumber } from '../flags.ts';
 import { percent } from '../format.ts';
@@ -30,6 +30,7 @@ const trainFlags = z.object({
   epochs: wholeNumber('--epochs', { min: 1 }).optional(),
   batch: wholeNumber('--batch', { min: 1 }).optional(),
   seed: wholeNumber('--seed', { min: 0 }).optional(),
+  views: wholeNumber('--views', { min: 1, max: MOST_VIEWS }).optional(),
   limit: wholeNumber('--limit', { min: 1 }).optional(),
   cache: z.enum(['fp16', 'int8', 'none']).optional(),
   stepForm: z.enum(['plain', 'low-rank']).optional(),
@@ -200,6 +201,7 @@ export function addRunFlags(command: Command): Command {
     .option('--epochs <n>', 'default: 30, linear 100')
     .option('--batch <n>', 'images in a step (default: 32)')
     .option('--seed <n>', 'default: 1')
+    .option('--views <n>', 'looks at each training image, one an epoch: as it is, mirrored, then crops (default: 1)')
     .option('--limit <n>', 'train on so many images only, stratified')
     .addOption(
       choice('--cache <format>', 'how features are kept; none: the ViT runs in every epoch (default: fp16)', [

@@ -6,7 +6,8 @@ import { beginsAsLfsPointer } from '../lfs-pointer.ts';
 import { decodeBmp, isBmp, pixelsOfBmp } from './bmp.ts';
 import type { DecodeTarget } from './decoder.ts';
 import { placePicture } from './geometry.ts';
-import { resample, type Size } from './resample.ts';
+import { lookAt, type Pixels } from './look-at.ts';
+import { resample } from './resample.ts';
 
 /** Above this a picture would take over 300 MB in memory, or is made to do harm. */
 export const mostPixels = 100_000_000;
@@ -18,12 +19,13 @@ sharp.block({ operation: ['VipsForeignLoadSvg'] });
 sharp.concurrency(1);
 
 /**
- * Decodes one picture and resizes it to `target`.
+ * Decodes one picture and resizes what is looked at of it to `target`.
  * @returns RGB, target.height * target.width * 3 bytes, row-major
  * @throws Failure `image`, naming the file
  */
 export async function decodeImage(image: Picture, target: DecodeTarget): Promise<Uint8Array> {
-  const { pixels, size } = await decodeContent(image, await readContent(image));
+  const whole = await decodeContent(image, await readContent(image));
+  const { pixels, size } = image.view ? lookAt(whole, image.view) : whole;
   const { resized, window } = placePicture(size, target);
   return resample(pixels, size, resized, target.interpolation, window);
 }
@@ -44,12 +46,7 @@ export async function checkImage(image: Picture): Promise<string> {
   return hashContent(content);
 }
 
-/** RGB, height * width * 3 bytes, upright. */
-interface Pixels {
-  pixels: Uint8Array;
-  size: Size;
-}
-
+/** The whole picture, upright. */
 async function decodeContent(image: Picture, content: ImageContent): Promise<Pixels> {
   if ('grey' in content) return { pixels: spreadGrey(content.grey, 1), size: content };
   const bytes = content.encoded;

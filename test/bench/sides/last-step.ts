@@ -60,6 +60,7 @@ try {
     batch,
     microBatch,
     drops: false,
+    views: 1,
     seed: 1,
   };
   const runner = await EpochRunner.open(engine, data, options, threads);
