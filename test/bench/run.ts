@@ -8,6 +8,7 @@ import { backboneTable, measureBackbones } from './backbone.ts';
 import { benches } from './benches.ts';
 import { log, runCommand, wholeNumber } from './command.ts';
 import { edgeRows, edgeTable, measureEdge } from './edge.ts';
+import { edgeLinkRows, edgeLinkTable, measureEdgeLink } from './edge-link.ts';
 import { outcomeJson, outcomeText, runBench, type Bench, type Row } from './outcome.ts';
 import { existingPeers } from './peers/python.ts';
 import { peersBench } from './peers/peers-bench.ts';
@@ -36,11 +37,12 @@ await runCommand(values.json, async () => {
   if (name === 'ui') return ui();
   if (name === 'sweep-ui') return sweepUi();
   if (name === 'edge') return edge();
+  if (name === 'edge-link') return edgeLink();
   const make = Object.hasOwn(benches, name) ? benches[name] : undefined;
   if (!make)
     throw new Failure(
       'usage',
-      `There is no bench '${name}'; there are: ${Object.keys(benches).join(', ')}, backbone, ui, sweep-ui, edge, table.`,
+      `There is no bench '${name}'; there are: ${Object.keys(benches).join(', ')}, backbone, ui, sweep-ui, edge, edge-link, table.`,
     );
   const bench = make(threads);
   const outcome = await run(name, bench, threads);
@@ -86,6 +88,14 @@ async function edge(): Promise<void> {
   const rows = edgeRows(figures);
   console.log(`${edgeTable(figures)}\n\n${rowsTable(rows)}`);
   if (values.json) console.log(JSON.stringify({ name: 'edge', sides: figures, ratio: {}, rows }));
+}
+
+/** Device and server on a slow link, in network namespaces. */
+async function edgeLink(): Promise<void> {
+  const figures = await measureEdgeLink(log);
+  const rows = edgeLinkRows(figures);
+  console.log(`${edgeLinkTable(figures)}\n\n${rowsTable(rows)}`);
+  if (values.json) console.log(JSON.stringify({ name: 'edge-link', sides: figures, ratio: {}, rows }));
 }
 
 /** Every number that is to be reached, side by side with what is reached here. */

@@ -17,14 +17,20 @@ export interface HowToRun {
   env?: NodeJS.ProcessEnv;
   /** A file to write to, by its descriptor; a pipe that is read when left out. */
   stdout?: number;
+  /** A program that starts it, with its arguments. */
+  under?: readonly string[];
   /** May send it signals, or close its pipes. */
   onStart?: (child: ChildProcess) => void;
 }
 
 /** Runs the real command in a process of its own. */
-export function runCli(args: readonly string[], { cwd, env, stdout: file, onStart }: HowToRun = {}): Promise<Ended> {
+export function runCli(
+  args: readonly string[],
+  { cwd, env, stdout: file, under = [], onStart }: HowToRun = {},
+): Promise<Ended> {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [launcher, ...args], {
+    const [program, ...words] = [...under, process.execPath, launcher, ...args];
+    const child = spawn(program!, words, {
       cwd,
       env: { ...process.env, ...env },
       stdio: ['ignore', file ?? 'pipe', 'pipe'],

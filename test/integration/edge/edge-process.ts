@@ -14,9 +14,10 @@ export interface EdgeProcess extends z.infer<typeof started> {
   stop(signal?: NodeJS.Signals): Promise<number | string>;
 }
 
-/** Starts it and waits until it listens. */
-export async function startEdge(args: readonly string[]): Promise<EdgeProcess> {
-  const child = spawn(process.execPath, [launcher, '--json', 'edge', 'serve', '--port', '0', ...args], {
+/** Starts it and waits until it listens. @param under a program that starts it, with its arguments */
+export async function startEdge(args: readonly string[], under: readonly string[] = []): Promise<EdgeProcess> {
+  const [program, ...words] = [...under, process.execPath, launcher, '--json', 'edge', 'serve', '--port', '0', ...args];
+  const child = spawn(program!, words, {
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let complaint = '';
