@@ -150,12 +150,25 @@ export function addSweepCommand(program: Command, session: Session): void {
 
   sweep
     .command('export')
-    .description('write a table of the trials, the best first')
+    .description('write a table of the trials, the best first, or all of them as runs of an MLflow server')
     .argument('<sweep>', SWEEP)
-    .requiredOption('--out <file>', 'a .csv or .json file')
-    .action(async (named: string, { out }: { out: string }) => {
+    .option('--out <file>', 'a .csv or .json file')
+    .option('--mlflow <uri>', 'address of an MLflow server; again, it writes only what is missing there')
+    .option('--experiment <name>', 'of MLflow (default: sidetune)')
+    .action(async (named: string, options: { out?: string; mlflow?: string; experiment?: string }) => {
+      const { out, mlflow, experiment } = options;
+      if ((out === undefined) === (mlflow === undefined))
+        throw new Failure('usage', 'sweep export needs either --out FILE.csv (or .json), or --mlflow URI.');
+      const workspace = await session.workspace();
+      if (mlflow !== undefined) {
+        const { exportToMlflow } = await import('../../studio/mlflow/export-sweep.ts');
+        const answer = await exportToMlflow(workspace, named, mlflow, { ...session.task(), experiment });
+        const words = `${counted(answer.trials, 'trial')}, ${answer.written} of them written now: ${answer.page}`;
+        session.answer(answer, words);
+        return;
+      }
       const { exportSweep } = await import('../../studio/sweeps.ts');
-      const written = await exportSweep(await session.workspace(), named, out);
+      const written = await exportSweep(workspace, named, out!);
       session.answer(written, `${counted(written.trials, 'trial')} in ${written.file}`);
     });
 
