@@ -82,8 +82,8 @@ function overallTable(
     ...GROUPS.map((group) => points(row[group])),
     points(row.groupMean),
     points(row.taskMean),
-    row.parameters === undefined ? '-' : grouped(Math.round(row.parameters * 1e6)),
-    row.memory === undefined ? '-' : `${row.memory} GB GPU`,
+    !row.parameters ? '-' : grouped(Math.round(row.parameters * 1e6)),
+    row.memory === undefined ? '-' : `${row.memory.toFixed(1)} GB GPU`,
     '-',
   ]);
   return table(
@@ -106,8 +106,8 @@ function overallTable(
 
 /** Without the heads, whose size is the task's: the mean, as tasks may have chosen differently. */
 function parameterCount(results: readonly TaskResult[]): string {
-  if (results.length === 0) return '-';
-  return grouped(Math.round(results.reduce((sum, { parameters }) => sum + parameters, 0) / results.length));
+  const sum = results.reduce((all, { parameters }) => all + parameters, 0);
+  return sum === 0 ? '-' : grouped(Math.round(sum / results.length));
 }
 
 function choiceTable(results: readonly TaskResult[]): string {
@@ -122,7 +122,7 @@ function choiceTable(results: readonly TaskResult[]): string {
       Object.entries(result.chosen)
         .map(([name, value]) => `${settingInWords(name)} ${value}`)
         .join(', '),
-      grouped(result.parameters),
+      result.parameters === 0 ? '-' : grouped(result.parameters),
       grouped(result.headParameters),
       byteSize(result.peakRssBytes),
       duration(result.seconds),

@@ -113,5 +113,5 @@ export const PUBLISHED: readonly PublishedRow[] = [
       smallnorb_ele: 51.5,
     },
   },
-  { method: 'MIST', source: 'c', groupMean: 76.7 },
+  { method: 'MIET (MIST)', source: 'c', groupMean: 76.7 },
 ];
