@@ -33,6 +33,7 @@ export const commands: readonly Command[] = [
   goTo('sweeps', 'g w'),
   goTo('runs', 'g r'),
   goTo('try', 'g y'),
+  goTo('edge', 'g x'),
   goTo('settings', 'g e'),
   { id: 'theme-light', title: text.commands.light, keys: null, run: () => theme.choose('light') },
   { id: 'theme-dark', title: text.commands.dark, keys: null, run: () => theme.choose('dark') },

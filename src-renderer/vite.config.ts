@@ -7,6 +7,7 @@ const here = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 export default defineConfig({
   root: here('.'),
   plugins: [svelte({ configFile: false })],
+  worker: { format: 'es' },
   build: {
     outDir: process.env.SIDETUNE_RENDERER_OUT ?? here('../dist/renderer'),
     emptyOutDir: true,

@@ -16,6 +16,7 @@ const TYPES: Readonly<Record<string, string>> = {
   '.png': 'image/png',
   '.woff2': 'font/woff2',
   '.json': 'application/json',
+  '.wasm': 'application/wasm',
 };
 
 /** For every answer: scripts, styles and connections of its own only, no frames, nothing guessed. */
@@ -38,6 +39,13 @@ export const SECURITY_HEADERS: Readonly<Record<string, string>> = {
   'referrer-policy': 'no-referrer',
   'x-content-type-options': 'nosniff',
 };
+
+/**
+ * For the one script that compiles WebAssembly, on a thread of its own: that, its own files, and nothing else. The policy
+ * of a thread is that of its script, so the page's stays without it.
+ */
+const WASM_POLICY = ["default-src 'none'", "script-src 'self' 'wasm-unsafe-eval'", "connect-src 'self'"].join('; ');
+const WASM_SCRIPT = /^\/assets\/adaptor-worker-[\w-]+\.js$/;
 
 export type Pages = ReadonlyMap<string, Page>;
 
@@ -63,6 +71,8 @@ async function loadInto(pages: Map<string, Page>, folder: string, path: string):
     // Names under assets/ carry a hash of their content.
     const caching = address.startsWith('/assets/') ? 'public, max-age=31536000, immutable' : 'no-store';
     const type = TYPES[extname(file)] ?? 'application/octet-stream';
-    pages.set(address, { body: await readFile(file), headers: { 'content-type': type, 'cache-control': caching } });
+    const headers: Page['headers'] = { 'content-type': type, 'cache-control': caching };
+    if (WASM_SCRIPT.test(address)) headers['content-security-policy'] = WASM_POLICY;
+    pages.set(address, { body: await readFile(file), headers });
   }
 }

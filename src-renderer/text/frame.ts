@@ -7,6 +7,7 @@ export const nav = {
   sweeps: 'Sweeps',
   runs: 'Runs',
   try: 'Try it',
+  edge: 'Edge',
   settings: 'Settings',
 } as const;
 
