@@ -144,18 +144,19 @@ async function runTrace(scene: Scene, workspace: string): Promise<Record<string,
   return Object.fromEntries(Object.entries(trace).filter(([file]) => !apart.includes(file)));
 }
 
+const isUnfinished = (file: string): boolean => /\.(tmp|part)$/.test(file);
+
 /** What the kill has left, in words. Whatever bears its final name must be whole. */
 async function whatIsThere(scene: Scene, workspace: string, phase: Phase, reference: Reference): Promise<string> {
   const count = (files: readonly string[]) => {
-    const halves = files.filter((file) => file.endsWith('.tmp')).length;
+    const halves = files.filter(isUnfinished).length;
     return `${files.length - halves} whole, ${halves} temporary`;
   };
   const folder = phase === 'export' ? outOf(scene, workspace) : join(scene.path(workspace), 'features');
   const found = await traceOf(folder);
   const expected = phase === 'export' ? reference.exported : reference.features;
   for (const [file, bytes] of Object.entries(found))
-    if (!file.endsWith('.tmp'))
-      expect(bytes === expected[file], `${file} after the kill is what it should be`).toBe(true);
+    if (!isUnfinished(file)) expect(bytes === expected[file], `${file} after the kill is what it should be`).toBe(true);
   const files = count(Object.keys(found));
   if (phase === 'export') return `export: ${files}`;
   const [run] = scene.runs(workspace);
