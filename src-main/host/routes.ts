@@ -6,7 +6,7 @@ import type { Pages } from './pages.ts';
 import type { UploadLimits } from '../studio/uploads.ts';
 import { readExported, type StreamedAnswer } from './exported.ts';
 import { read, words, type Answer } from './read.ts';
-import { receiveUpload } from './upload.ts';
+import { receiveUpload, takerAt } from './upload.ts';
 
 /** The largest body of a call: settings and names are small. */
 const MOST_BODY_BYTES = 1 << 20;
@@ -29,8 +29,8 @@ export class Routes {
     if (key !== null) return this.enter(key);
     if (request.method === 'POST' && pathname.startsWith('/call/'))
       return this.call(pathname.slice('/call/'.length), request, searchParams.get('request'));
-    if (request.method === 'POST' && pathname === '/upload')
-      return receiveUpload(this.studio, request, this.uploadLimits);
+    const take = request.method === 'POST' && takerAt(pathname);
+    if (take) return receiveUpload(this.studio, request, take, this.uploadLimits);
     if (request.method !== 'GET') return words(405, 'This address can only be read.');
     return (await readExported(this.studio, pathname)) ?? read(this.studio, this.pages, pathname);
   }

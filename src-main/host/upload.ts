@@ -1,11 +1,12 @@
 /**
- * A folder that a browser sends: one body, in which each file follows a line of JSON that says what it is. It is written
+ * A folder, or a model, that a browser sends: one body, in which each file follows a line of JSON that says what it is. It is written
  * as it comes, so that its size takes no memory.
  */
 import type { IncomingMessage } from 'node:http';
 import { Readable } from 'node:stream';
 import { z } from 'zod';
 import { Failure } from '../base/failure.ts';
+import type { Job } from '../studio/service/events.ts';
 import type { Studio } from '../studio/service/studio.ts';
 import { Upload, UPLOAD_LIMITS, type UploadLimits } from '../studio/uploads.ts';
 import { words, type Answer } from './read.ts';
@@ -18,13 +19,27 @@ const fileSchema = z.object({
 
 const LONGEST_LINE = 8192;
 
+/** What becomes of an upload, by the address that it is sent to; what is answered. */
+type Taker = (studio: Studio, upload: Upload) => Promise<Job | { file: string }>;
+const takers: Readonly<Record<string, Taker>> = {
+  /** A dataset: its import is queued. */
+  '/upload': async (studio, upload) => studio.importUpload(await upload.finish()),
+  /** A model: it lies there to be looked into, and to be added by its path. */
+  '/upload/model': async (_, upload) => ({ file: await upload.finishModel() }),
+};
+
+export function takerAt(pathname: string): Taker | undefined {
+  return Object.hasOwn(takers, pathname) ? takers[pathname] : undefined;
+}
+
 /**
- * Takes an upload in and queues its import. One that is cut off, or of which a file is refused, leaves nothing.
+ * Takes an upload in. One that is cut off, or of which a file is refused, leaves nothing.
  * @throws what the connection was cut off by
  */
 export async function receiveUpload(
   studio: Studio,
   request: IncomingMessage,
+  take: Taker,
   limits: UploadLimits = UPLOAD_LIMITS,
 ): Promise<Answer> {
   const length = Number(request.headers['content-length']);
@@ -37,7 +52,7 @@ export async function receiveUpload(
       const file = parseLine(line);
       await upload.add(file, Readable.from(body.take(file.bytes)));
     }
-    const reply = studio.importUpload(await upload.finish());
+    const reply = await take(studio, upload);
     return {
       status: 200,
       headers: { 'content-type': 'application/json', 'cache-control': 'no-store' },

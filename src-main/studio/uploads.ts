@@ -1,10 +1,10 @@
 /**
- * Folders that are sent to the studio, because who sends them cannot tell a path. They lie in `uploads` of the workspace
- * until they have been imported as a copy; one that does not arrive whole leaves nothing.
+ * Folders and models that are sent to the studio, because who sends them cannot tell a path. They lie in `uploads` of the
+ * workspace until they have been taken in as a copy; one that does not arrive whole leaves nothing.
  */
 import { createWriteStream } from 'node:fs';
 import { readdir, rename, rm, stat, utimes } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { basename, dirname, join, relative, sep } from 'node:path';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { Failure } from '../base/failure.ts';
@@ -114,6 +114,19 @@ export class Upload {
     return { id, path, name: await freeName(this.workspace, safeName(own) || 'dropped') };
   }
 
+  /**
+   * As `finish`, of an ONNX file and the files beside it that it keeps its weights in.
+   * @returns path of the ONNX file
+   * @throws Failure `upload` where that is not one
+   */
+  async finishModel(): Promise<string> {
+    const models = [...this.tops].filter((name) => /\.onnx$/i.test(name));
+    if (models.length !== 1)
+      throw new Failure('upload', 'That is not one ONNX file, with at most the files that it keeps its weights in.');
+    const { id } = await this.finish();
+    return join(uploadsOf(this.workspace), id, models[0]!);
+  }
+
   /** Leaves nothing of it. */
   async discard(): Promise<void> {
     await rm(this.folder, { recursive: true, force: true });
@@ -140,6 +153,12 @@ async function freeName(workspace: Workspace, name: string): Promise<string> {
     const free = n === 1 ? name : `${name}-${n}`;
     if (!(await hasDataset(workspace, free))) return free;
   }
+}
+
+/** The upload that a file belongs to; undefined for every other file. */
+export function uploadOf(workspace: Workspace, file: string): string | undefined {
+  const [id, ...below] = relative(uploadsOf(workspace), file).split(sep);
+  return below.length > 0 && /^[0-9a-z-]+$/i.test(id!) ? id : undefined;
 }
 
 /** Removes an upload that has been imported, or never will be. */

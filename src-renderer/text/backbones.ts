@@ -2,12 +2,13 @@
 export const backbones = {
   title: 'Backbones',
   add: 'Add an ONNX file',
-  drop: 'Drop an ONNX file here, or choose one.',
+  drop: 'Drop an ONNX file here, together with the files that it keeps its weights in, or choose one.',
   dropNow: 'Let go to look into it.',
-  dropNoPath: 'This browser cannot hand over files of this size: choose it with the button instead.',
+  dropTogether: (name: string) =>
+    `${name} keeps its weights in a file beside it, which was not dropped: drop both together.`,
   onlyOnnx: (name: string) => `"${name}" is no ONNX file: export the ViT as .onnx, and drop that.`,
   looking: (name: string) => `Looking into ${name}`,
-  receiving: (name: string, share: string) => `Receiving ${name}, ${share}`,
+  receiving: (name: string) => `Receiving ${name}`,
   adding: (name: string) => `Adding ${name}`,
   added: (name: string) => `${name} was added.`,
   emptyLead:

@@ -2,7 +2,7 @@
 /** The whole journey in a real browser on the real server: by mouse, by keyboard, and through a killed server. */
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import type { Browser, Page } from 'playwright';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Stage } from '../integration/stage.ts';
@@ -56,6 +56,20 @@ describe.skipIf(!hasChromium)('the studio window', () => {
     await page.getByRole('textbox', { name: 'Path' }).press('Enter');
   }
 
+  /** What a browser has of a file that is dropped on the page of backbones. */
+  async function dropModel(path: string) {
+    const card = page.getByRole('region', { name: 'Add an ONNX file' });
+    const content = (await readFile(path)).toString('base64');
+    await card.evaluate(
+      (element, { name, encoded }) => {
+        const dataTransfer = new DataTransfer();
+        dataTransfer.items.add(new File([Uint8Array.from(atob(encoded), (each) => each.charCodeAt(0))], name));
+        element.dispatchEvent(new DragEvent('drop', { dataTransfer, bubbles: true, cancelable: true }));
+      },
+      { name: basename(path), encoded: content },
+    );
+  }
+
   it('takes the key out of the address', async () => {
     await page.getByRole('heading', { name: 'Start' }).waitFor();
     expect(page.url()).not.toContain('token');
@@ -93,8 +107,7 @@ describe.skipIf(!hasChromium)('the studio window', () => {
       await expect.poll(() => first.evaluate((image: HTMLImageElement) => image.naturalWidth)).toBeGreaterThan(0);
 
       await nav('Backbones').click();
-      await page.getByRole('button', { name: 'Add an ONNX file' }).click();
-      await choose(stage.backbone);
+      await dropModel(stage.backbone);
       // Its file does not say how pictures are prepared.
       await page.getByRole('radio', { name: /^0.5/ }).check();
       await page.getByRole('button', { name: 'Add with this' }).click();

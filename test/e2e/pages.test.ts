@@ -99,10 +99,13 @@ describe.skipIf(!hasChromium)('the pages', () => {
         clipboardData.items.add(new File([blob!], 'shot.png', { type: 'image/png' }));
         window.dispatchEvent(new ClipboardEvent('paste', { clipboardData }));
       });
-      await page
-        .getByRole('article', { name: 'Picture shot.png' })
-        .getByText(/adaptor/)
-        .waitFor();
+      const shot = page.getByRole('article', { name: 'Picture shot.png' });
+      await shot.getByText(/adaptor/).waitFor();
+      await shot.getByRole('button', { name: 'This is wrong' }).click();
+      await shot.getByLabel('Right class of shot.png').selectOption('090');
+      await shot.getByText('Added as 090').waitFor();
+      await page.getByRole('log').getByRole('button', { name: 'Undo' }).click();
+      await shot.getByRole('button', { name: 'This is wrong' }).waitFor();
 
       let flying = 0;
       let most = 0;
@@ -117,6 +120,8 @@ describe.skipIf(!hasChromium)('the pages', () => {
         .waitFor();
       await expect.poll(() => seen, { timeout: 30_000 }).toBeGreaterThan(5);
       expect(most).toBe(1);
+      await page.getByRole('button', { name: 'Keep this picture' }).click();
+      await page.getByRole('article', { name: 'Picture webcam-1.jpg' }).waitFor();
       const track = await page.evaluateHandle(() => {
         const { srcObject } = document.querySelector('video')!;
         return (srcObject as MediaStream).getTracks()[0]!;

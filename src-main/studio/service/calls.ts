@@ -173,6 +173,9 @@ export const calls = {
     }),
   ).gives<Job>(),
 
+  /** Removes a model that was sent and is not wanted after all, by the path that was answered; any other file stays. */
+  'uploads.remove': call(z.object({ file: z.string().min(1) })).gives<null>(),
+
   'runs.list': call(nothing).gives<(ListedRun | DamagedRun)[]>(),
   'runs.show': call(ofRun).gives<ShownRun>(),
   'runs.compare': call(z.object({ runs: z.array(z.string()).min(2) })).gives<Comparison>(),

@@ -29,6 +29,7 @@ import { SweepReader } from '../../sweep/sweep-reader.ts';
 import { suggestSpace } from '../../sweep/suggest-space.ts';
 import { promoteNamed } from '../sweep-winner.ts';
 import * as sweeps from '../sweeps.ts';
+import { removeUpload, uploadOf } from '../uploads.ts';
 import type { SessionPlace } from '../../engine/session-place.ts';
 import type { Workspace } from '../../workspace/workspace.ts';
 import type { CallName, CheckedRequestOf, ReplyOf } from './calls.ts';
@@ -104,6 +105,12 @@ export function handlersOf(
       return null;
     },
     'backbones.add': async (request) => jobs.add('backbone', request.file, request),
+
+    'uploads.remove': async ({ file }) => {
+      const upload = uploadOf(workspace, file);
+      if (upload !== undefined) await removeUpload(workspace, upload);
+      return null;
+    },
 
     'runs.list': async () => (await runs.listRuns(workspace)).runs,
     'runs.show': ({ run }) => runs.showRun(workspace, run),

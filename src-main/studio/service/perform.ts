@@ -13,7 +13,7 @@ import { resumeSweep, startSweep, type SweepOptions } from '../run-sweep.ts';
 import { sampleImages } from '../sample.ts';
 import { retrainTrial } from '../sweep-winner.ts';
 import { train, type TrainOptions } from '../train.ts';
-import { removeUpload } from '../uploads.ts';
+import { removeUpload, uploadOf } from '../uploads.ts';
 import { calls, retrainSchema } from './calls.ts';
 import type { StudioEvent } from './events.ts';
 import { isStopped, type JobContext, type Perform } from './jobs.ts';
@@ -32,13 +32,9 @@ export function performerOf(workspace: Workspace, tell: (event: StudioEvent) => 
     switch (kind) {
       case 'import': {
         const { uploaded, ...rest } = importRequestSchema.parse(request);
-        const summary = await datasets.addDataset(workspace, rest, options).catch(async (error: unknown) => {
-          // Kept where the import may go on later.
-          const goesOn = context.signal.aborted && !isStopped(context.signal);
-          if (uploaded !== undefined && !goesOn) await removeUpload(workspace, uploaded);
-          throw error;
-        });
-        if (uploaded !== undefined) await removeUpload(workspace, uploaded);
+        const summary = await usingUp(workspace, uploaded, context, () =>
+          datasets.addDataset(workspace, rest, options),
+        );
         tell({ type: 'changed', what: 'datasets' });
         return summary;
       }
@@ -49,7 +45,10 @@ export function performerOf(workspace: Workspace, tell: (event: StudioEvent) => 
         return summary;
       }
       case 'backbone': {
-        const description = await backbones.addBackbone(workspace, calls['backbones.add'].request.parse(request));
+        const wish = calls['backbones.add'].request.parse(request);
+        const description = await usingUp(workspace, uploadOf(workspace, wish.file), context, () =>
+          backbones.addBackbone(workspace, wish),
+        );
         tell({ type: 'changed', what: 'backbones' });
         return description;
       }
@@ -67,6 +66,24 @@ export function performerOf(workspace: Workspace, tell: (event: StudioEvent) => 
       }
     }
   };
+}
+
+/** Does something with an upload, if it is one, that is removed afterwards: kept where the job may go on later. */
+async function usingUp<T>(
+  workspace: Workspace,
+  upload: string | undefined,
+  { signal }: JobContext,
+  task: () => Promise<T>,
+): Promise<T> {
+  let goesOn = false;
+  try {
+    return await task();
+  } catch (error) {
+    goesOn = signal.aborted && !isStopped(signal);
+    throw error;
+  } finally {
+    if (upload !== undefined && !goesOn) await removeUpload(workspace, upload);
+  }
 }
 
 /** Trains, or goes on with the run that an earlier part of the job has made. */

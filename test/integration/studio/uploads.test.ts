@@ -3,8 +3,9 @@ import { request as httpRequest } from 'node:http';
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { existsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { writePlainVit } from '../../../src-main/backbone/plain-vit.ts';
 import { startHost, type Host } from '../../../src-main/host/serve.ts';
 import { Studio } from '../../../src-main/studio/service/studio.ts';
 import type { Job } from '../../../src-main/studio/service/events.ts';
@@ -154,6 +155,33 @@ describe('a folder that is sent', () => {
     await expect.poll(async () => (await left()).length, { timeout: 30_000 }).toBe(1);
     request.destroy();
     await expect.poll(left, { timeout: 30_000 }).toEqual([]);
+  });
+
+  it('may be a model with its weights beside it: looked into, added, and then gone', async () => {
+    const onnx = { path: 'vit.onnx', content: writePlainVit({ size: 16, width: 24, blocks: 2 }) };
+    const beside = { path: 'vit.onnx_data', content: Buffer.from('weights') };
+    const sendModel = (...files: Sent[]) => send(Buffer.concat(files.map((one) => frame(one))), {}, '/upload/model');
+    const reply = async (name: string, request: object) => {
+      const answered = await studio.answer(name, request);
+      if (!answered.ok) throw new Error(answered.error.message);
+      return answered.reply as unknown;
+    };
+
+    expect((await sendModel(beside)).text).toMatch(/not one ONNX file/);
+    expect((await sendModel(onnx, { ...onnx, path: 'other.onnx' })).status).toBe(400);
+    expect(await left()).toEqual([]);
+
+    for (const after of ['forgotten', 'added']) {
+      const { file } = (JSON.parse((await sendModel(onnx, beside)).text) as { reply: { file: string } }).reply;
+      expect(await readdir(dirname(file))).toEqual(['vit.onnx', 'vit.onnx_data']);
+      expect(await reply('backbones.inspect', { file })).toMatchObject({ name: 'vit', blocks: 2, width: 24 });
+      // Only what was sent is taken away.
+      await reply('uploads.remove', { file: join(workspace.root, 'uploads', '..', 'studio.lock') });
+      if (after === 'forgotten') await reply('uploads.remove', { file });
+      else expect((await over(((await reply('backbones.add', { file })) as Job).id)).state).toBe('done');
+      await expect.poll(left, { timeout: 30_000 }).toEqual([]);
+      expect(existsSync(join(workspace.root, 'studio.lock'))).toBe(true);
+    }
   });
 
   it('is taken from the own window with the key only, and only by POST', async () => {
