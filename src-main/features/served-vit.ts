@@ -159,7 +159,9 @@ export class ServedVit {
     const { prefix, width } = this.backbone.structure;
     const rows = base ? [...(prefix > 0 ? [CLS] : []), MEAN] : [];
     const names = [...maps.flatMap((map) => namesOf(blockOf(map, this.backbone), storage)), ...rows];
-    const { outputs, transfer } = await this.client.infer(model, [input], names, retry);
+    const { outputs, transfer } = await this.client.infer(model, [input], names, retry).catch((error: unknown) => {
+      throw error instanceof Failure && error.code === 'overflow' ? this.overflow(error) : error;
+    });
     this.count(transfer, count);
     const take = (name: string, datatype: WireTensor['datatype']): WireTensor => {
       const tensor = outputs.get(name)!;
@@ -218,10 +220,11 @@ export class ServedVit {
     sum.seconds.network += seconds.network;
   }
 
-  private overflow(): Failure {
+  private overflow(cause?: Failure): Failure {
     return new Failure(
       'overflow',
       `Features from ${this.backbone.source} do not fit half precision with the scale that the server divides them by: use --upto with a smaller block.`,
+      { cause },
     );
   }
 }

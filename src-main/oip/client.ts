@@ -96,7 +96,7 @@ export class OipClient {
     return this.parsed(z.array(z.object({ name: z.string() })), body).map(({ name }) => name);
   }
 
-  /** @throws Failure `server`, `token`, `no-model`, `refused` for what the server does not take; the signal's reason */
+  /** @throws Failure `server`, `token`, `no-model`, `refused` for what the server does not take, `overflow` for what it cannot put into the outputs' datatypes; the signal's reason */
   async infer(
     model: string,
     inputs: readonly WireTensor[],
@@ -163,6 +163,7 @@ export class OipClient {
         `The server at ${this.server} wants its token: give it with --token-file FILE, or in ${TOKEN_VARIABLE}.`,
       );
     if (status === 404) return this.failure('no-model', reason);
+    if (status === 422) return this.failure('overflow', reason);
     return this.failure('refused', reason);
   }
 

@@ -1,16 +1,19 @@
 /** A model as the server offers it: what it takes and gives, and its answers. */
 import { Failure } from '../../base/failure.ts';
 import type { Decoder } from '../../data/decode/decoder.ts';
+import type { SentTensor } from '../../engine/session-messages.ts';
+import { largestHalf } from '../../features/map-scales.ts';
 import { normalizePixels } from '../../features/pixels.ts';
 import type { AskedOutput, InferRequest, InferResponse } from '../../oip/messages.ts';
 import { fitsJson } from '../../oip/datatypes.ts';
-import { IMAGE, PIXELS, type OutputSpec } from '../../oip/outputs.ts';
+import { gatheredName, IMAGE, PIXELS, type OutputSpec } from '../../oip/outputs.ts';
 import { ProtocolError } from '../../oip/protocol-error.ts';
 import { bytesOf, floatsOf, splitBytes, type WireTensor } from '../../oip/tensors.ts';
 import type { GatheringVit } from '../gathering-vit.ts';
 import { modelConfig, type ModelConfig } from '../model-config.ts';
 import type { Batcher } from './batcher.ts';
 import type { Limits } from './limits.ts';
+import { HttpError } from './http-error.ts';
 import { Statistics } from './statistics.ts';
 
 export const VERSION = '1';
@@ -128,7 +131,15 @@ export class ServedModel {
     }
   }
 
-  private tensor({ name, datatype, shape }: OutputSpec, data: ArrayBufferView, count: number): WireTensor {
+  /** @throws HttpError 422 where the numbers are none, or too large for their datatype */
+  private tensor({ name, datatype, shape, upto }: OutputSpec, data: SentTensor['data'], count: number): WireTensor {
+    if (data instanceof Uint16Array && largestHalf(data) === Infinity)
+      throw new HttpError(
+        422,
+        `Output "${name}" does not fit half precision, though divided by ${this.scales.get(upto!)}: ask for "${gatheredName(upto!, 'fp32')}".`,
+      );
+    if (data instanceof Float32Array && !data.every(Number.isFinite))
+      throw new HttpError(422, `Output "${name}" has numbers that are not finite: check the pixels and the ViT.`);
     return { name, datatype, shape: [count, ...shape], data: bytesOf(data) };
   }
 

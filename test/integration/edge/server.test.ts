@@ -4,6 +4,7 @@ import { request as tlsRequest } from 'node:https';
 import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { uniformFloat64 } from 'pure-rand/distribution/uniformFloat64';
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -198,6 +199,47 @@ describe('a served backbone', () => {
       expect(await status('{}', { 'content-encoding': 'gzip' })).toBe(400);
       expect(await status('{}', { 'content-encoding': 'br' })).toBe(415);
     }));
+});
+
+it('sums beyond half precision are divided by a fixed power of two, and what does not fit even so is said', async () => {
+  const file = join(folder, 'large.onnx');
+  const random = xoroshiro128plus(3);
+  const of = (name: string, shape: readonly number[]) => {
+    const size = name === 'patch.weight' ? 2e5 : 0.1;
+    const values = new Float32Array(shape.reduce((product, each) => product * each, 1));
+    if (name.endsWith('.scale')) return values.fill(1);
+    return values.map(() => size * (2 * uniformFloat64(random) - 1));
+  };
+  const shape = { size: SIZE, patch: 4, width: 12, blocks: 2, heads: 3 };
+  await writeFile(file, writePlainVit({ ...shape, weights: { of, description: 'large' } }));
+  const backbones = [await addBackbone(await Workspace.open(join(folder, 'large')), file, { name: 'small' })];
+  const onDefect = (error: unknown) => void defects.push(error);
+  const options = { backbones, upto: [2], host: '127.0.0.1', port: 0, threads: 1, version: '0', onDefect };
+  const server = await serveBackbones(options);
+  try {
+    const scale = server.models[0]!.scales.get(2)!;
+    expect(Number.isInteger(Math.log2(scale))).toBe(true);
+    const { read } = await infer(server.url, pixels(noise(2)), ['gathered_2_fp16', 'gathered_2_fp32']);
+    const sums = floatsOf(read().get('gathered_2_fp32')!);
+    expect(Math.max(...sums)).toBeGreaterThan(65_504);
+    const halves = halvesToFloats(halvesOf(read().get('gathered_2_fp16')!));
+    sums.forEach((sum, i) =>
+      expect(Math.abs(halves[i]! * scale - sum)).toBeLessThanOrEqual(2 ** -11 * Math.abs(sum) + 1e-4 * scale),
+    );
+    const refused = async (data: Float32Array, output: string) => {
+      const { response, body } = await infer(server.url, pixels(data), [output]);
+      return [response.status, response.ok ? '' : (JSON.parse(body.toString()) as { error: string }).error];
+    };
+    const bright = noise(1).map((value) => 1000 * value);
+    expect(await refused(bright, 'gathered_2_fp32')).toEqual([200, '']);
+    expect(await refused(bright, 'gathered_2_fp16')).toEqual([
+      422,
+      `Output "gathered_2_fp16" does not fit half precision, though divided by ${scale}: ask for "gathered_2_fp32".`,
+    ]);
+    expect(await refused(bright.fill(NaN), 'mean')).toEqual([422, expect.stringContaining('not finite')]);
+  } finally {
+    await server.close();
+  }
 });
 
 it('who sends nothing, or too slowly, or leaves without a word, is let go', () =>
