@@ -1,4 +1,5 @@
-// Eight trials over one set: --how separate (one run after the other, each with features of its own), one, all.
+// Eight trials over one set: --how separate (one run after the other, each with features of its own), one (trial at a
+// time, on one thread), one-all-threads, all (cores, a trial each), lanes (four trials to each core).
 import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -39,8 +40,10 @@ try {
       }
   else {
     const space = { method: 'miet', rank: RANKS, learningRate: RATES, epochs: EPOCHS };
-    const parallel = values.how === 'one' ? 1 : availableParallelism();
-    await startSweep(workspace, { ...what, space, sampler: 'grid', parallel, threads: 1 });
+    const parallel = values.how.startsWith('one') ? 1 : availableParallelism();
+    const threads = values.how === 'one-all-threads' ? availableParallelism() : 1;
+    const lanes = values.how === 'lanes' ? 4 : 1;
+    await startSweep(workspace, { ...what, space, sampler: 'grid', parallel, threads, lanes });
   }
   seconds += (performance.now() - started) / 1000;
   console.log(JSON.stringify({ ms: [1000 * seconds], peakRssBytes: peakRssBytes() }));
