@@ -76,7 +76,7 @@ export const sweeps = {
     best: 'How many',
     by: 'Epochs more',
     extendLead:
-      'Each becomes a trial of its own that starts where the other ended, optimizer included; its learning rate climbs anew and falls to 0 once more. The first keeps its record, and no other trial changes.',
+      'Each becomes a trial of its own that starts where the other ended, optimizer included; its learning rate climbs anew and falls to 0 once more. The original keeps its record, and no other trial changes.',
     change: 'Change',
   },
   page: {

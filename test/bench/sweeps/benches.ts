@@ -7,19 +7,23 @@ import type { Bench, Row } from '../outcome.ts';
 export const sweepBenches: Record<string, (threads: number) => Bench> = {
   samplers: () => {
     const side = (sampler: string) => tsSide('samplers.ts', ['--sampler', sampler], 1);
-    const optuna = optunaSide();
+    const optuna = optunaSide('optuna_regret.py');
+    const optunaPruners = optunaSide('optuna_pruners.py');
     return {
-      about: 'regret after 100 trials on Branin, Hartmann-6 and Rosenbrock, median of 20 seeds',
+      about:
+        'regret after 100 trials on Branin, Hartmann-6 and Rosenbrock, median of 20 seeds; pruners on recorded curves',
       sides: {
         random: side('random'),
         quasi_random: side('quasi-random'),
         tpe: side('tpe'),
         ...(optuna ? { optuna_tpe: optuna } : {}),
+        pruners: tsSide('pruners.ts', [], 1),
+        ...(optunaPruners ? { optuna_pruners: optunaPruners } : {}),
       },
       ratios: {},
       repeats: 1,
-      rows: ({ sides }) =>
-        Object.keys(sides.tpe!.figures!).map((name): Row => {
+      rows: ({ sides }) => [
+        ...Object.keys(sides.tpe!.figures!).map((name): Row => {
           const of = (which: string) => sides[which]?.figures?.[name];
           const beside = of('optuna_tpe');
           const words = ['tpe', 'random', 'quasi_random', 'optuna_tpe']
@@ -32,6 +36,10 @@ export const sweepBenches: Record<string, (threads: number) => Bench> = {
             reached: of('tpe')! < of('random')! / 3 && (beside === undefined || of('tpe')! < 2 * beside),
           };
         }),
+        ...(['asha', 'median'] as const).map((kind) =>
+          prunerRow(kind, sides.pruners!.figures!, sides.optuna_pruners?.figures),
+        ),
+      ],
     };
   },
   'sweep-scale': () => {
@@ -102,9 +110,25 @@ export const sweepBenches: Record<string, (threads: number) => Bench> = {
   },
 };
 
+type Figures = Readonly<Record<string, number>>;
+
+function prunerRow(kind: 'asha' | 'median', own: Figures, optuna: Figures | undefined): Row {
+  const of = (figures: Figures, what: string) => figures[`${kind}_${what}`]!;
+  const inWords = (figures: Figures) =>
+    `${(100 * of(figures, 'spent')).toFixed(1)} % of the epochs, ${(100 * of(figures, 'regret')).toFixed(2)} points lost`;
+  const beside = optuna ? `; Optuna: ${inWords(optuna)}` : '';
+  const isEqual = !optuna || ['spent', 'regret'].every((what) => Math.abs(of(own, what) - of(optuna, what)) < 1e-9);
+  return {
+    what: `${kind} on the recorded curves of 79 trials, mean of 20 orders`,
+    asked: 'what Optuna decides, and less lost than by as many epochs without a pruner',
+    measured: `${inWords(own)} (as many epochs unpruned: ${(100 * of(own, 'unpruned')).toFixed(2)})${beside}`,
+    reached: isEqual && of(own, 'regret') <= of(own, 'unpruned'),
+  };
+}
+
 /** Optuna where a Python has it: SIDETUNE_PYTHON, else that of `.venv`. */
-function optunaSide(): Side | undefined {
+function optunaSide(script: string): Side | undefined {
   const python = process.env.SIDETUNE_PYTHON ?? join(import.meta.dirname, '../../../.venv/bin/python');
   if (spawnSync(python, ['-c', 'import optuna']).status !== 0) return undefined;
-  return { command: python, args: [join(import.meta.dirname, 'optuna_regret.py')] };
+  return { command: python, args: [join(import.meta.dirname, script)] };
 }
