@@ -25,8 +25,11 @@ export interface SweepRequest extends Pick<
   trials?: number;
   /** Processes that train; as many as there are threads for when left out. */
   parallel?: number;
-  /** Trials that a process trains together, at most, where they differ in nothing but what a graph is fed. */
-  lanes?: number;
+  /**
+   * Trials that a process trains together, at most, where they differ in nothing but what a graph is fed; `auto` for what
+   * pays on this machine, 1 when left out.
+   */
+  lanes?: number | 'auto';
   /** Of each trial; 1 when left out, which is what gets most trials done. */
   threads?: number;
   /** Bytes for all trials that run together. */
@@ -99,7 +102,7 @@ export async function planSweep(workspace: Workspace, request: SweepRequest, opt
       seed: request.settings?.seed ?? 1,
       trials: request.trials ?? points?.length ?? DEFAULT_TRIALS,
       parallel,
-      lanes: request.lanes ?? 1,
+      lanes: typeof request.lanes === 'number' ? request.lanes : 1,
       threads,
       memory: memory ?? null,
       lag: deterministic ? FIXED_LAG : null,

@@ -27,6 +27,7 @@ import { buildNetwork } from '../training/build-network.ts';
 import { frozenFactsOf } from '../training/open-run.ts';
 import type { Settings } from '../training/settings.ts';
 import { splitImages, type SplitImages } from '../training/split-images.ts';
+import { chooseLanes } from '../training/lane-choice.ts';
 import { chooseStep } from '../training/step-choice.ts';
 import { takeLock } from '../workspace/lock.ts';
 import type { Workspace } from '../workspace/workspace.ts';
@@ -66,8 +67,9 @@ export async function startSweep(
 ): Promise<SweepAnswer> {
   const plan = await planSweep(workspace, request, options);
   const stepForms = await chooseForms(workspace, plan, request, options);
+  const lanes = request.lanes === 'auto' ? await lanesThatPay(workspace, plan, options) : plan.config.lanes;
   const sweep = await claimSweepId(workspace, plan.config.dataset);
-  const config: SweepConfig = { ...plan.config, sweep, created: new Date().toISOString(), stepForms };
+  const config: SweepConfig = { ...plan.config, lanes, sweep, created: new Date().toISOString(), stepForms };
   return locked(workspace, sweep, async () => {
     await writeSweepConfig(workspace, config);
     return perform(workspace, config, plan.run, options);
@@ -155,6 +157,26 @@ async function chooseForms(
     forms[method] = (await chooseStep(workspace, question, run.splits.train.length, stepForm, options)).stepForm;
   }
   return forms;
+}
+
+/**
+ * Lanes that pay on this machine. Where trials learn from each other in no fixed order there are none: of trials that begin
+ * together none knows of the others.
+ */
+async function lanesThatPay(
+  workspace: Workspace,
+  { run, space, config }: SweepPlan,
+  options: TaskOptions,
+): Promise<number> {
+  const { sampler, pruner, lag, parallel, threads, engine } = config;
+  if (engine === 'eager' || ((sampler === 'tpe' || pruner !== 'none') && lag === null)) return 1;
+  const frozen = frozenFactsOf(run.backbone, run.dataset.classes.length);
+  let most = 1;
+  for (const settings of exampleSettings(space, run).values()) {
+    const question = { settings, frozen, threads, engine };
+    most = Math.max(most, await chooseLanes(workspace, question, run.splits.train.length, options));
+  }
+  return lag === null ? most : Math.min(most, Math.max(1, Math.floor(lag / parallel)));
 }
 
 /** Runs what is left of a sweep. */

@@ -12,6 +12,14 @@ import { describeSweep, sweepTable, SWEEP } from '../sweep-words.ts';
 import type { Session } from '../session.ts';
 import { addRunFlags, readTrainFlags, shellWord } from './train.ts';
 
+const lanesFlag = z.string().transform((text, context): number | 'auto' => {
+  if (text === 'auto') return text;
+  const { data } = wholeNumber('--lanes', { min: 1, max: MOST_LANES }).safeParse(text);
+  if (data !== undefined) return data;
+  context.addIssue(`--lanes takes auto or a whole number from 1 to ${MOST_LANES}, not "${text}".`);
+  return z.NEVER;
+});
+
 /** Flags that a sweep has beside those of `train`, as commander hands them over. */
 const sweepFlags = z.object({
   grid: z.array(z.string()).optional(),
@@ -20,7 +28,7 @@ const sweepFlags = z.object({
   pruner: z.enum(PRUNERS).optional(),
   trials: wholeNumber('--trials', { min: 1 }).optional(),
   parallel: wholeNumber('--parallel', { min: 1 }).optional(),
-  lanes: wholeNumber('--lanes', { min: 1, max: MOST_LANES }).optional(),
+  lanes: lanesFlag.optional(),
   memory: byteCount('--memory').optional(),
   deterministic: z.boolean().optional(),
   retrain: z.boolean().optional(),
@@ -198,7 +206,10 @@ function addSweepFlags(command: Command): Command {
     .addOption(new Option('--pruner <pruner>', 'how poor trials are ended early (default: none)').choices([...PRUNERS]))
     .option('--trials <n>', 'default: all of a grid, else 20')
     .option('--parallel <n>', 'trials at a time (default: as many as there are cores for)')
-    .option('--lanes <n>', 'trials of the same shapes and seed that are trained together, in one process (default: 1)')
+    .option(
+      '--lanes <n>',
+      'trials of the same shapes and seed that a process trains together, or auto: as many as pay (default: 1)',
+    )
     .option('--threads <n>', 'of each trial, fixed for the whole sweep (default: 1)')
     .option('--memory <bytes>', 'what trials that run together may take, such as 4GB')
     .option('--deterministic', 'tpe and pruners decide in a fixed order: later, and the same each time')
