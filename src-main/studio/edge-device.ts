@@ -2,6 +2,7 @@
 import { stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { listBackbones } from '../backbone/catalogue.ts';
+import { mapName } from '../backbone/surgery.ts';
 import { Failure } from '../base/failure.ts';
 import { fileStamp } from '../base/file-stamp.ts';
 import type { Picture } from '../data/image-reference.ts';
@@ -87,7 +88,7 @@ export class EdgeDevice {
     const file = 'file' in source ? resolve(source.file) : await this.adaptorOf(source.run);
     const { facts, bytes } = await readAdaptor(file);
     const { labels, backbone, maps, base } = facts;
-    const names = maps.map(({ kind, index }) => `${kind}_${index}`);
+    const names = maps.map(mapName);
     return {
       file,
       labels,
