@@ -168,8 +168,8 @@ async function lanesThatPay(
   { run, space, config }: SweepPlan,
   options: TaskOptions,
 ): Promise<number> {
-  const { sampler, pruner, lag, parallel, threads, engine } = config;
-  if (engine === 'eager' || ((sampler === 'tpe' || pruner !== 'none') && lag === null)) return 1;
+  const { sampler, pruner, lag, trials, parallel, threads, engine } = config;
+  if (engine === 'eager' || trials <= parallel || ((sampler === 'tpe' || pruner !== 'none') && lag === null)) return 1;
   const frozen = frozenFactsOf(run.backbone, run.dataset.classes.length);
   let most = 1;
   for (const settings of exampleSettings(space, run).values()) {

@@ -205,10 +205,10 @@ function addSweepFlags(command: Command): Command {
     )
     .addOption(new Option('--pruner <pruner>', 'how poor trials are ended early (default: none)').choices([...PRUNERS]))
     .option('--trials <n>', 'default: all of a grid, else 20')
-    .option('--parallel <n>', 'trials at a time (default: as many as there are cores for)')
+    .option('--parallel <n>', 'processes that train at a time (default: as many as there are cores for)')
     .option(
       '--lanes <n>',
-      'trials of the same shapes and seed that a process trains together, or auto: as many as pay (default: 1)',
+      'trials of the same shapes and seed that a process trains together (default: auto, as many as pay)',
     )
     .option('--threads <n>', 'of each trial, fixed for the whole sweep (default: 1)')
     .option('--memory <bytes>', 'what trials that run together may take, such as 4GB')
@@ -233,6 +233,7 @@ async function requestOf(options: unknown): Promise<SweepRequest> {
   const { readGrid } = await import('../../studio/contract.ts');
   return {
     ...run,
+    lanes: 'auto',
     ...how,
     dataset,
     backbone,

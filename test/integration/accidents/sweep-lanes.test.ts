@@ -15,7 +15,7 @@ const argsOf = (...more: string[]) => [
 ];
 beforeAll(async () => {
   scene = await Scene.set();
-  single = await sweep(scene, 'single', argsOf());
+  single = await sweep(scene, 'single', argsOf('--lanes', '1'));
 });
 afterAll(() => scene.clear());
 
