@@ -60,3 +60,8 @@ export function date(iso: string): string {
 export function moment(iso: string): string {
   return moments.format(new Date(iso));
 }
+
+/** learningRate -> "learning rate". */
+export function settingName(name: string): string {
+  return name.replaceAll(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
+}

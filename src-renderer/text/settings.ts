@@ -15,7 +15,7 @@ export const settings = {
   free: (free: string, all: string) => `${free} free of ${all}`,
   disk: 'Disk',
   diskFree: (free: string) => `${free} free`,
-  work: 'New trainings',
+  work: 'New jobs',
   threads: 'Threads',
   threadsAll: (cores: string) => `all ${cores}`,
   threadsLead: 'Kept in the workspace. A run keeps the number that it began with.',
