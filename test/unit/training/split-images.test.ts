@@ -22,6 +22,14 @@ it('takes all images of each split, or of train as many as the limit, stratified
   expect(splitImages(whole, { limit: 4, seed: 2 }).train).not.toEqual(some.train);
 });
 
+it('adds val, all of it, to as many of train as the limit, where both are learned from', () => {
+  const whole = dataset({ train: 10, val: 4 });
+  const alone = splitImages(whole, { limit: 4, seed: 1 });
+  const both = splitImages(whole, { limit: 4, seed: 1 }, { trainOn: 'train+val' });
+  expect(both.train).toEqual([...alone.train, ...alone.val]);
+  expect(both.val).toEqual([]);
+});
+
 it('leaves the test split unread where asked to', () => {
   expect(splitImages(dataset({ train: 2, test: 3 }), { limit: null, seed: 1 }, { noTest: true }).test).toEqual([]);
 });
