@@ -18,6 +18,8 @@ export const commands = {
   system: 'Theme as the system has it',
   shortcuts: 'Show all shortcuts',
   palette: 'Command palette',
+  /** The button that shows it. */
+  open: 'Commands',
   addDataset: 'Add a Dataset…',
   addBackbone: 'Add a Backbone…',
   /** Keys that are no command of the palette. */
