@@ -25,3 +25,12 @@ export function startDrawing(
 export function opacityOf(lines: number): number {
   return Math.min(0.8, Math.max(0.12, 4 / Math.sqrt(lines)));
 }
+
+/**
+ * Draws in a task of its own: several pictures of many trials would hold the window up if they were drawn in one.
+ * @returns how to let it be, where something newer is to be drawn
+ */
+export function drawSoon(draw: () => void): () => void {
+  const timer = setTimeout(draw);
+  return () => clearTimeout(timer);
+}
