@@ -1,5 +1,6 @@
 /// <reference lib="dom" />
 /** The page Edge: a server started by keys, a picture decided on in the browser as the command decides, a connection. */
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Browser, Locator, Page } from 'playwright';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -82,8 +83,10 @@ describe.skipIf(!hasChromium)('the page Edge', () => {
       await tabTo(page.getByRole('tab', { name: 'Serve', exact: true }));
       await page.keyboard.press('ArrowRight');
       await page.keyboard.press('ArrowRight');
-      await tabTo(page.getByRole('button', { name: 'Choose a picture' }));
+      // Early: the browser has to be told that somebody waits before it is asked.
       const choosing = page.waitForEvent('filechooser');
+      choosing.catch(() => undefined);
+      await tabTo(page.getByRole('button', { name: 'Choose a picture' }));
       await page.keyboard.press('Enter');
       const picture = join(studio.stage.dataset, 'images', 'test-00003.png');
       await (await choosing).setFiles(picture);
@@ -149,7 +152,27 @@ describe.skipIf(!hasChromium)('the page Edge', () => {
       await page.getByLabel('Epochs').fill('0');
       await page.getByText('A whole number from 1 on.').waitFor();
       expect(await page.getByRole('button', { name: 'Measure' }).isDisabled()).toBe(true);
-      await check('what transfer costs');
+      await page.getByLabel('Epochs').fill('1');
+      await page.getByLabel('Sums up to blocks').fill('1, 2');
+      await page.getByLabel('Training images').fill('16');
+      await page.getByLabel(/^With all taps/).uncheck();
+      await page.getByRole('button', { name: 'Measure' }).click();
+      const table = page.getByRole('region', { name: 'Accuracy against transfer' }).getByRole('row');
+      await expect.poll(() => table.count(), { timeout: 60_000 }).toBe(6);
+      await page.getByRole('button', { name: 'Remove' }).waitFor();
+      await check('what transfer costs and buys');
+      const saving = page.waitForEvent('download');
+      await page.getByRole('button', { name: 'Save as CSV' }).click();
+      const lines = (await readFile(await (await saving).path(), 'utf8')).trimEnd().split('\n');
+      expect(lines[0]).toBe('features,upto,datatype,bytesPerImage,measuredUp,measuredDown,val,test');
+      expect(lines.slice(1).map((line) => line.split(',').slice(0, 3).join(' '))).toEqual([
+        'cls 4 fp32',
+        'sum 1 fp16',
+        'sum 1 int8',
+        'sum 2 fp16',
+        'sum 2 int8',
+      ]);
+      expect(problems).toEqual([]);
       // The backbone that was connected to can be trained on.
       await page.getByRole('tab', { name: 'Connect' }).click();
       await page.getByRole('link', { name: /^Train on vit-/ }).click();
