@@ -1,6 +1,6 @@
 /** What edge tuning costs, in words and tables. */
-import type { EdgeRunResult } from '../studio/edge-run.ts';
-import type { TradeoffRow } from '../studio/edge-tradeoff.ts';
+import type { EdgeRunResult } from '../studio/edge/run-adaptor.ts';
+import type { TradeoffRow } from '../studio/edge/tradeoff.ts';
 import { byteSize, milliseconds, percent, table } from './format.ts';
 
 /** Bytes and times of what was done, and beside them the other ways to do it. */

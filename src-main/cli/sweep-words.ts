@@ -1,6 +1,6 @@
 /** Sweeps in words and tables. */
 import { settingInWords } from '../studio/runs.ts';
-import type { ListedSweep, ShownSweep, ShownTrial } from '../studio/sweeps.ts';
+import type { ListedSweep, ShownSweep, ShownTrial } from '../studio/sweeps/sweeps.ts';
 import { byteSize, counted, duration, grouped, percent, table } from './format.ts';
 
 /** Trials that a table shows. */

@@ -180,7 +180,10 @@ async function fill(
   const threads = request.threads ?? availableParallelism();
   const decoder = new LateDecoder();
   let opened: Promise<FrozenVit> | undefined;
-  const vit = () => (opened ??= FrozenVit.open(backbone, maps, { threads, storage, filled: true }));
+  const vit = () => {
+    decoder.begin();
+    return (opened ??= FrozenVit.open(backbone, maps, { threads, storage, filled: true }));
+  };
   try {
     const total = gaps.reduce((sum, gap) => sum + gap.images.length, 0);
     let before = 0;

@@ -3,7 +3,7 @@ import { MOST_PICTURE_BYTES } from '../studio/service/calls.ts';
 import type { Studio } from '../studio/service/studio.ts';
 import { cookieName, foreign, isEqual, NO_TOKEN, unknown, type Access } from './access.ts';
 import type { Pages } from './pages.ts';
-import type { UploadLimits } from '../studio/uploads.ts';
+import type { UploadLimits } from '../studio/datasets/uploads.ts';
 import { readExported, type StreamedAnswer } from './exported.ts';
 import { read, words, type Answer } from './read.ts';
 import { receiveUpload, takerAt } from './upload.ts';

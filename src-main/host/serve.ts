@@ -6,7 +6,7 @@ import { pipeline, Readable } from 'node:stream';
 import { WebSocketServer, type WebSocket } from 'ws';
 import { Failure } from '../base/failure.ts';
 import type { Studio } from '../studio/service/studio.ts';
-import type { UploadLimits } from '../studio/uploads.ts';
+import type { UploadLimits } from '../studio/datasets/uploads.ts';
 import { foreign, unknown } from './access.ts';
 import { SECURITY_HEADERS, type Pages } from './pages.ts';
 import { Routes } from './routes.ts';

@@ -8,7 +8,7 @@ import { z } from 'zod';
 import { Failure } from '../base/failure.ts';
 import type { Job } from '../studio/service/events.ts';
 import type { Studio } from '../studio/service/studio.ts';
-import { Upload, UPLOAD_LIMITS, type UploadLimits } from '../studio/uploads.ts';
+import { Upload, UPLOAD_LIMITS, type UploadLimits } from '../studio/datasets/uploads.ts';
 import { words, type Answer } from './read.ts';
 
 const fileSchema = z.object({

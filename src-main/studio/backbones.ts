@@ -16,7 +16,7 @@ import { listSweepConfigs } from '../sweep/find-sweep.ts';
 import { isAddress } from '../oip/served-at.ts';
 import { isSafeName } from '../workspace/names.ts';
 import type { Workspace } from '../workspace/workspace.ts';
-import { resolveServed, type ServedAccess } from './served-backbones.ts';
+import { resolveServed, type ServedAccess } from './edge/served-backbones.ts';
 
 export { EMBEDDED_BACKBONE };
 

@@ -6,8 +6,8 @@ import { exportRun } from '../export/export-run.ts';
 import type { RunResult } from '../training/run-folder.ts';
 import type { Method, SettingsChoice } from '../training/settings.ts';
 import type { Workspace } from '../workspace/workspace.ts';
-import { startSweep, type SweepAnswer, type SweepRequest } from './run-sweep.ts';
-import { sampleImages } from './sample.ts';
+import { startSweep, type SweepAnswer, type SweepRequest } from './sweeps/run-sweep.ts';
+import { sampleImages } from './datasets/sample.ts';
 import { train } from './train.ts';
 import type { TrainOptions } from './train.ts';
 

@@ -1,7 +1,7 @@
 import { Failure } from '../base/failure.ts';
 import { locate } from '../data/dataset.ts';
 import { LateDecoder } from '../data/decode/late-decoder.ts';
-import type { LoadedDatasets } from './loaded-datasets.ts';
+import type { LoadedDatasets } from './datasets/loaded-datasets.ts';
 
 /** Small pictures of a dataset's images, by its name and their place in it: no path ever comes from outside. */
 export class Pictures {

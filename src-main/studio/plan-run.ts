@@ -10,10 +10,10 @@ import { completeSettings, type Settings } from '../training/settings.ts';
 import { splitImages, type SplitImages } from '../training/split-images.ts';
 import type { Workspace } from '../workspace/workspace.ts';
 import { resolveBackbone } from './backbones.ts';
-import { checkDatasetIsThere, datasetAsEdited, resolveDataset } from './datasets.ts';
+import { checkDatasetIsThere, datasetAsEdited, resolveDataset } from './datasets/datasets.ts';
 import { usualThreads } from './preferences.ts';
 import { checkAgainstRun, unfinishedRuns } from './resume.ts';
-import { fitToServed } from './served-backbones.ts';
+import { fitToServed } from './edge/served-backbones.ts';
 import type { TrainRequest } from './train-request.ts';
 
 /** A run about to start, or about to go on. */

@@ -1,6 +1,6 @@
 import type { StepForm } from '../methods/network.ts';
 import type { SettingsChoice } from '../training/settings.ts';
-import type { ServedAccess } from './served-backbones.ts';
+import type { ServedAccess } from './edge/served-backbones.ts';
 import type { TrainOn } from '../training/split-images.ts';
 
 export interface TrainRequest {

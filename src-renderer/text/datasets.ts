@@ -1,6 +1,6 @@
 /** Words of the pages of datasets. */
-import type { EditSummary } from '../../src-main/studio/dataset-edits.ts';
-import type { Fix } from '../../src-main/studio/dataset-problems.ts';
+import type { EditSummary } from '../../src-main/studio/datasets/dataset-edits.ts';
+import type { Fix } from '../../src-main/studio/datasets/dataset-problems.ts';
 
 const images = (count: number | string) => (String(count) === '1' ? '1 image' : `${count} images`);
 

@@ -11,7 +11,7 @@ import { z } from 'zod';
 import { splitNames } from '../../src-main/data/dataset.ts';
 import { extractFeatures } from '../../src-main/features/extract.ts';
 import { resolveBackbone } from '../../src-main/studio/backbones.ts';
-import { resolveDataset } from '../../src-main/studio/datasets.ts';
+import { resolveDataset } from '../../src-main/studio/datasets/datasets.ts';
 import { train } from '../../src-main/studio/train.ts';
 import { resultSchema, type RunResult } from '../../src-main/training/run-folder.ts';
 import { METHODS, type Method, type SettingsChoice } from '../../src-main/training/settings.ts';

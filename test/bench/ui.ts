@@ -12,7 +12,7 @@ import { Failure } from '../../src-main/base/failure.ts';
 import { writePlainVit } from '../../src-main/backbone/plain-vit.ts';
 import { writeOrientationSet } from '../../src-main/data/sample/orientation.ts';
 import { addBackbone } from '../../src-main/studio/backbones.ts';
-import { addDataset } from '../../src-main/studio/datasets.ts';
+import { addDataset } from '../../src-main/studio/datasets/datasets.ts';
 import { Workspace } from '../../src-main/workspace/workspace.ts';
 import { chromiumPath, hasChromium, startServer, type Server } from '../e2e/open-studio.ts';
 import { spread, type Spread } from './measure.ts';

@@ -4,7 +4,7 @@ import type { Browser, Page } from 'playwright';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Workspace } from '../../src-main/studio/contract.ts';
 import { addBackbone } from '../../src-main/studio/backbones.ts';
-import { addDataset } from '../../src-main/studio/datasets.ts';
+import { addDataset } from '../../src-main/studio/datasets/datasets.ts';
 import { Scene } from '../integration/accidents/scene.ts';
 import { violationsOf } from './axe.ts';
 import { hasChromium, openBrowser, startServer, type Server } from './open-studio.ts';

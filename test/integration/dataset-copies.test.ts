@@ -9,7 +9,7 @@ import { loadDataset, removeDataset } from '../../src-main/data/dataset-store.ts
 import type { Decoder } from '../../src-main/data/decode/decoder.ts';
 import { startDecoder } from '../../src-main/data/decode/start-decoder.ts';
 import { importDataset, type ImportSettings } from '../../src-main/data/import.ts';
-import { addDataset, resolveDataset } from '../../src-main/studio/datasets.ts';
+import { addDataset, resolveDataset } from '../../src-main/studio/datasets/datasets.ts';
 import { Workspace } from '../../src-main/workspace/workspace.ts';
 import { idxOf } from '../unit/data/idx.ts';
 import { filesBelow } from './accidents/scene.ts';

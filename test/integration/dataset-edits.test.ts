@@ -6,8 +6,14 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { writePlainVit } from '../../src-main/backbone/plain-vit.ts';
 import { datasetSummary } from '../../src-main/data/dataset.ts';
 import { loadDataset } from '../../src-main/data/dataset-store.ts';
-import { editDataset, listEdits, placesOf, stepEdits, type EditWish } from '../../src-main/studio/dataset-edits.ts';
-import { listDatasets, showDataset } from '../../src-main/studio/datasets.ts';
+import {
+  editDataset,
+  listEdits,
+  placesOf,
+  stepEdits,
+  type EditWish,
+} from '../../src-main/studio/datasets/dataset-edits.ts';
+import { listDatasets, showDataset } from '../../src-main/studio/datasets/datasets.ts';
 import { Workspace } from '../../src-main/workspace/workspace.ts';
 import { runCli } from './cli/run-cli.ts';
 import { paint } from './paint.ts';

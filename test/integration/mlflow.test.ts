@@ -11,10 +11,10 @@ import { z } from 'zod';
 import { writePlainVit } from '../../src-main/backbone/plain-vit.ts';
 import { writeOrientationSet } from '../../src-main/data/sample/orientation.ts';
 import { addBackbone } from '../../src-main/studio/backbones.ts';
-import { addDataset } from '../../src-main/studio/datasets.ts';
+import { addDataset } from '../../src-main/studio/datasets/datasets.ts';
 import { MlflowClient } from '../../src-main/studio/mlflow/client.ts';
 import { exportToMlflow } from '../../src-main/studio/mlflow/export-sweep.ts';
-import { resumeSweep, startSweep, type SweepAnswer } from '../../src-main/studio/run-sweep.ts';
+import { resumeSweep, startSweep, type SweepAnswer } from '../../src-main/studio/sweeps/run-sweep.ts';
 import { Workspace } from '../../src-main/workspace/workspace.ts';
 
 const hasMlflow = (python: string) =>

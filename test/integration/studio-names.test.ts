@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { writePlainVit } from '../../src-main/backbone/plain-vit.ts';
 import type { Progress } from '../../src-main/base/progress.ts';
 import { EMBEDDED_BACKBONE, listBackbones, resolveBackbone } from '../../src-main/studio/backbones.ts';
-import { addDataset, listDatasets, resolveDataset } from '../../src-main/studio/datasets.ts';
+import { addDataset, listDatasets, resolveDataset } from '../../src-main/studio/datasets/datasets.ts';
 import { Workspace } from '../../src-main/workspace/workspace.ts';
 
 let base: string;

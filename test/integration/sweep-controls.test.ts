@@ -7,9 +7,9 @@ import { afterEach, beforeEach, expect, it } from 'vitest';
 import { writePlainVit } from '../../src-main/backbone/plain-vit.ts';
 import { writeOrientationSet } from '../../src-main/data/sample/orientation.ts';
 import { addBackbone } from '../../src-main/studio/backbones.ts';
-import { addDataset } from '../../src-main/studio/datasets.ts';
-import { resumeSweep, startSweep } from '../../src-main/studio/run-sweep.ts';
-import { askOfSweep, listSweeps, showSweep } from '../../src-main/studio/sweeps.ts';
+import { addDataset } from '../../src-main/studio/datasets/datasets.ts';
+import { resumeSweep, startSweep } from '../../src-main/studio/sweeps/run-sweep.ts';
+import { askOfSweep, listSweeps, showSweep } from '../../src-main/studio/sweeps/sweeps.ts';
 import { Workspace } from '../../src-main/workspace/workspace.ts';
 
 let folder: string;

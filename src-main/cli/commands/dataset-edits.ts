@@ -57,7 +57,7 @@ export function addEditCommands(datasets: Command, session: Session): void {
     .action(async (name: string, action: ActionName, words: string[], options: Record<string, string>) => {
       const flags = checkFlags(flagsSchema, options);
       checkUsage(action, words, flags);
-      const { editDataset, stepEdits } = await import('../../studio/dataset-edits.ts');
+      const { editDataset, stepEdits } = await import('../../studio/datasets/dataset-edits.ts');
       const workspace = await session.workspace();
       const step = action === 'undo' || action === 'redo' ? action : undefined;
       const edited = step
@@ -71,7 +71,7 @@ export function addEditCommands(datasets: Command, session: Session): void {
     .description('the edits of a dataset, with those that can be redone and what no longer applies')
     .argument('<name>')
     .action(async (name: string) => {
-      const { listEdits } = await import('../../studio/dataset-edits.ts');
+      const { listEdits } = await import('../../studio/datasets/dataset-edits.ts');
       const edits = await listEdits(await session.workspace(), name);
       session.answer({ name, edits }, overviewOfEdits(name, edits));
     });
@@ -96,7 +96,7 @@ async function wishOf(
   words: string[],
   { into, class: named, split, val, test, seed }: Flags,
 ): Promise<EditWish> {
-  const { placesOf } = await import('../../studio/dataset-edits.ts');
+  const { placesOf } = await import('../../studio/datasets/dataset-edits.ts');
   const images = () => placesOf(workspace, name, words);
   switch (action) {
     case 'rename-class':

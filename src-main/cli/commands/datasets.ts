@@ -31,7 +31,7 @@ export function addDatasetCommands(program: Command, session: Session): void {
     .option('--copy', 'copy the images into the workspace, so that the originals may go')
     .action(async (path: string, { name, format, copy }: AddFlags) => {
       session.whenInterrupted = 'Interrupted; the same command goes on with the images that it has not checked.';
-      const { addDataset } = await import('../../studio/datasets.ts');
+      const { addDataset } = await import('../../studio/datasets/datasets.ts');
       const summary = await addDataset(await session.workspace(), { path, name, format, copy }, session.task());
       if (summary.sameAs)
         session.remark(
@@ -44,7 +44,7 @@ export function addDatasetCommands(program: Command, session: Session): void {
     .command('list')
     .description('the datasets of the workspace')
     .action(async () => {
-      const { listDatasets } = await import('../../studio/datasets.ts');
+      const { listDatasets } = await import('../../studio/datasets/datasets.ts');
       const all = await listDatasets(await session.workspace());
       session.answer({ datasets: all }, overviewOfDatasets(all));
     });
@@ -55,7 +55,7 @@ export function addDatasetCommands(program: Command, session: Session): void {
     .argument('<name>')
     .option('--problems', 'all problems, a line each')
     .action(async (name: string, { problems }: { problems?: boolean }) => {
-      const { showDataset } = await import('../../studio/datasets.ts');
+      const { showDataset } = await import('../../studio/datasets/datasets.ts');
       const shown = await showDataset(await session.workspace(), name);
       session.answer(shown, describeShown(shown, problems));
     });
@@ -67,7 +67,7 @@ export function addDatasetCommands(program: Command, session: Session): void {
     .description('forget a dataset, with its copies of images; your own files stay as they are')
     .argument('<name>')
     .action(async (name: string) => {
-      const { removeDataset } = await import('../../studio/datasets.ts');
+      const { removeDataset } = await import('../../studio/datasets/datasets.ts');
       const { runs, sweeps, copies } = await removeDataset(await session.workspace(), name);
       const kept = `${counted(runs, 'run')} trained on it ${runs === 1 ? 'keeps its result' : 'keep their results'}; to evaluate or export ${runs === 1 ? 'it' : 'them'}, add the images again under this name.`;
       const searched = `${counted(sweeps, 'sweep')} on it ${sweeps === 1 ? 'keeps its' : 'keep their'} trials, and can go on once the images are there again under this name.`;

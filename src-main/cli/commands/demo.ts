@@ -10,7 +10,7 @@ export function addDemoCommand(program: Command, session: Session): void {
     .description('sample images and a small backbone: linear, MIET and LAST trained, a sweep, one exported and checked')
     .action(async () => {
       const { runDemo } = await import('../../studio/demo.ts');
-      const { showSweep } = await import('../../studio/sweeps.ts');
+      const { showSweep } = await import('../../studio/sweeps/sweeps.ts');
       const workspace = await session.workspace();
       const demo = await runDemo(workspace, {
         ...session.task(),

@@ -53,7 +53,7 @@ function addServe(edge: Command, session: Session): void {
       const { backbone: backbones, ...flags } = checkFlags(serveFlags, options);
       if ((flags.tlsCert === undefined) !== (flags.tlsKey === undefined))
         throw new Failure('usage', '--tls-cert and --tls-key go together: give both.');
-      const { serveEdge } = await import('../../studio/edge-serve.ts');
+      const { serveEdge } = await import('../../studio/edge/serve.ts');
       const about = { version: ownVersion(), logs: session.logFolder };
       const server = await serveEdge(await session.workspace(), { backbones, ...flags }, about);
       const { url, port, grpcPort, token, models } = server;
@@ -93,7 +93,7 @@ function addRun(edge: Command, session: Session): void {
     .option('--backbone-card <file>', 'what ViT the server has, where it does not tell')
     .action(async (adaptor: string, images: string[], options: unknown) => {
       const { backboneCard: cardFile, ...flags } = checkFlags(runFlags, options);
-      const { runOnEdge } = await import('../../studio/edge-run.ts');
+      const { runOnEdge } = await import('../../studio/edge/run-adaptor.ts');
       const result = await runOnEdge({ ...flags, cardFile, adaptor, images }, session.task());
       for (const prediction of result.predictions) if ('error' in prediction) session.remark(prediction.error);
       if (result.predictions.some((prediction) => 'error' in prediction)) session.exitCode = EXIT.failed;
@@ -110,7 +110,7 @@ function addExportTriton(edge: Command, session: Session): void {
     .option('--upto <k,k,...>', 'blocks that the sums go up to (default: at 1/4, 1/2, 2/3, 3/4 and all of them)')
     .action(async (options: unknown) => {
       const flags = checkFlags(exportFlags, options);
-      const { exportForTriton } = await import('../../studio/edge-serve.ts');
+      const { exportForTriton } = await import('../../studio/edge/serve.ts');
       const { files, upto } = await exportForTriton(await session.workspace(), flags);
       session.answer(
         { files: files.map(({ path }) => path), bytes: files.map(({ bytes }) => bytes), upto },
@@ -161,7 +161,7 @@ function addTradeoff(edge: Command, session: Session): void {
         tradeoffFlags,
         options,
       );
-      const { edgeTradeoff } = await import('../../studio/edge-tradeoff.ts');
+      const { edgeTradeoff } = await import('../../studio/edge/tradeoff.ts');
       const server = tokenFile || caFile ? { tokenFile, caFile } : undefined;
       const request = { dataset, backbone, out, upto, noTaps: !taps, threads, server, settings };
       const result = await edgeTradeoff(await session.workspace(), request, {

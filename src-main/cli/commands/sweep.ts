@@ -3,7 +3,7 @@ import { Option } from 'commander';
 import { z } from 'zod';
 import { Failure } from '../../base/failure.ts';
 import { MOST_LANES, PRUNERS, SAMPLERS } from '../../studio/contract.ts';
-import type { SweepAnswer, SweepOptions, SweepRequest } from '../../studio/run-sweep.ts';
+import type { SweepAnswer, SweepOptions, SweepRequest } from '../../studio/sweeps/run-sweep.ts';
 import { settingInWords } from '../../studio/runs.ts';
 import { byteCount, checkFlags, wholeNumber } from '../flags.ts';
 import { counted, percent } from '../format.ts';
@@ -49,7 +49,7 @@ export function addSweepCommand(program: Command, session: Session): void {
     const { resume, trials, parallel } = checkFlags(sweepFlags, options);
     if (resume !== undefined) return goOn(session, resume === true ? undefined : resume, { trials, parallel });
     const request = await requestOf(options);
-    const { startSweep } = await import('../../studio/run-sweep.ts');
+    const { startSweep } = await import('../../studio/sweeps/run-sweep.ts');
     await finish(session, startSweep(await session.workspace(), request, listening(session)));
   });
 
@@ -68,7 +68,7 @@ export function addSweepCommand(program: Command, session: Session): void {
     .command('list')
     .description('all sweeps, oldest first')
     .action(async () => {
-      const { listSweeps } = await import('../../studio/sweeps.ts');
+      const { listSweeps } = await import('../../studio/sweeps/sweeps.ts');
       const sweeps = await listSweeps(await session.workspace());
       session.answer({ sweeps }, sweeps.length === 0 ? nothing : sweepTable(sweeps));
     });
@@ -78,7 +78,7 @@ export function addSweepCommand(program: Command, session: Session): void {
     .description('the trials of a sweep, the best first, and what became of the winner')
     .argument('<sweep>', SWEEP)
     .action(async (named: string) => {
-      const { showSweep } = await import('../../studio/sweeps.ts');
+      const { showSweep } = await import('../../studio/sweeps/sweeps.ts');
       const shown = await showSweep(await session.workspace(), named);
       session.answer(shown, describeSweep(shown));
     });
@@ -90,7 +90,7 @@ export function addSweepCommand(program: Command, session: Session): void {
     .option('--trial <n>', 'end this trial only')
     .action(async (named: string, options: unknown) => {
       const { trial } = checkFlags(z.object({ trial: wholeNumber('--trial', { min: 0 }).optional() }), options);
-      const { askOfSweep } = await import('../../studio/sweeps.ts');
+      const { askOfSweep } = await import('../../studio/sweeps/sweeps.ts');
       const asked = trial === undefined ? { stop: true } : { stopTrial: trial };
       await askOfSweep(await session.workspace(), named, asked);
       session.answer(
@@ -110,7 +110,7 @@ export function addSweepCommand(program: Command, session: Session): void {
       const more = checkFlags(moreFlags, { ...sweep.opts(), ...options });
       if (more.trials === undefined && more.parallel === undefined)
         throw new Failure('usage', 'sweep change needs --trials, --parallel or both.');
-      const { askOfSweep } = await import('../../studio/sweeps.ts');
+      const { askOfSweep } = await import('../../studio/sweeps/sweeps.ts');
       await askOfSweep(await session.workspace(), named, more);
       session.answer({ sweep: named, ...more }, 'It takes effect in a moment, or when the sweep goes on.');
     });
@@ -124,7 +124,7 @@ export function addSweepCommand(program: Command, session: Session): void {
     .option('--trial <n...>', 'these trials instead')
     .action(async (named: string, options: unknown) => {
       const { by: epochs, best = 3, trial } = checkFlags(extendFlags, options);
-      const { askOfSweep, isRunning } = await import('../../studio/sweeps.ts');
+      const { askOfSweep, isRunning } = await import('../../studio/sweeps/sweeps.ts');
       const workspace = await session.workspace();
       await askOfSweep(workspace, named, { extend: { trials: trial ?? { best }, epochs } });
       if (!(await isRunning(workspace, named))) return goOn(session, named, {});
@@ -138,7 +138,7 @@ export function addSweepCommand(program: Command, session: Session): void {
     .option('--trial <n>', 'this trial instead of the best')
     .action(async (named: string, options: unknown) => {
       const { trial } = checkFlags(z.object({ trial: wholeNumber('--trial', { min: 0 }).optional() }), options);
-      const { retrainTrial } = await import('../../studio/sweep-winner.ts');
+      const { retrainTrial } = await import('../../studio/sweeps/sweep-winner.ts');
       const { describeResult } = await import('../run-words.ts');
       const result = await retrainTrial(await session.workspace(), named, trial, session.task());
       session.answer(result, describeResult(result));
@@ -151,7 +151,7 @@ export function addSweepCommand(program: Command, session: Session): void {
     .argument('<trial>', 'its number')
     .action(async (named: string, number: string) => {
       const { trial } = checkFlags(z.object({ trial: wholeNumber('<trial>', { min: 0 }) }), { trial: number });
-      const { promoteNamed } = await import('../../studio/sweep-winner.ts');
+      const { promoteNamed } = await import('../../studio/sweeps/sweep-winner.ts');
       const result = await promoteNamed(await session.workspace(), named, trial);
       session.answer(result, `Trial ${trial} is run ${result.run}.`);
     });
@@ -175,7 +175,7 @@ export function addSweepCommand(program: Command, session: Session): void {
         session.answer(answer, words);
         return;
       }
-      const { exportSweep } = await import('../../studio/sweeps.ts');
+      const { exportSweep } = await import('../../studio/sweeps/sweeps.ts');
       const written = await exportSweep(workspace, named, out!);
       session.answer(written, `${counted(written.trials, 'trial')} in ${written.file}`);
     });
@@ -185,7 +185,7 @@ export function addSweepCommand(program: Command, session: Session): void {
     .description('remove a sweep; runs that its trials have become stay')
     .argument('<sweep>', SWEEP)
     .action(async (named: string) => {
-      const { removeSweep } = await import('../../studio/sweeps.ts');
+      const { removeSweep } = await import('../../studio/sweeps/sweeps.ts');
       const answer = await removeSweep(await session.workspace(), named);
       session.answer(answer, `Removed ${answer.removed}.`);
     });
@@ -247,8 +247,8 @@ async function goOn(
   named: string | undefined,
   more: { trials?: number; parallel?: number },
 ): Promise<void> {
-  const { resumeSweep } = await import('../../studio/run-sweep.ts');
-  const { newestUnfinished } = await import('../../studio/sweeps.ts');
+  const { resumeSweep } = await import('../../studio/sweeps/run-sweep.ts');
+  const { newestUnfinished } = await import('../../studio/sweeps/sweeps.ts');
   const { findSweep } = await import('../../studio/contract.ts');
   const workspace = await session.workspace();
   const sweep = named === undefined ? await newestUnfinished(workspace) : await findSweep(workspace, named);
@@ -257,7 +257,7 @@ async function goOn(
 
 async function finish(session: Session, running: Promise<SweepAnswer>): Promise<void> {
   const answer = await running;
-  const { showSweep } = await import('../../studio/sweeps.ts');
+  const { showSweep } = await import('../../studio/sweeps/sweeps.ts');
   const shown = await showSweep(await session.workspace(), answer.sweep);
   // The process that asks holds it still.
   session.answer(answer, describeSweep({ ...shown, standing: 'done' }));

@@ -108,7 +108,7 @@ export function shellWord(text: string): string {
 
 /** The block that is best on val, by a run for each. */
 async function chooseUpto(workspace: Workspace, request: TrainRequest, session: Session): Promise<number> {
-  const choosing = await import('../../studio/choose-upto.ts');
+  const choosing = await import('../../studio/edge/choose-upto.ts');
   const { upto, tried } = await choosing.chooseUpto(workspace, request, {
     ...session.task(),
     onEpoch: (metrics, epochs) => session.progress.epoch(metrics, epochs),

@@ -1,7 +1,7 @@
 import type { Decoder } from './decoder.ts';
 import { startDecoder } from './start-decoder.ts';
 
-/** Starts its process at the first picture: where there is none, it needs none. */
+/** Starts its process at the first picture, or when told that there will be one: where there is none, it needs none. */
 export class LateDecoder implements Decoder {
   private started: Promise<Decoder> | undefined;
 
@@ -15,6 +15,11 @@ export class LateDecoder implements Decoder {
 
   async check(...job: Parameters<Decoder['check']>): Promise<string> {
     return (await this.start()).check(...job);
+  }
+
+  /** Starts the process ahead of the first picture, which says so if that fails. */
+  begin(): void {
+    this.start().catch(() => undefined);
   }
 
   private start(): Promise<Decoder> {

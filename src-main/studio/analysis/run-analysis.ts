@@ -16,7 +16,7 @@ import { findRun } from '../../training/find-run.ts';
 import { openRun } from '../../training/open-run.ts';
 import { readConfig, runFile } from '../../training/run-folder.ts';
 import type { Workspace } from '../../workspace/workspace.ts';
-import { datasetAsEdited } from '../datasets.ts';
+import { datasetAsEdited } from '../datasets/datasets.ts';
 import { usualThreads } from '../preferences.ts';
 import { KeptOpen } from '../kept-open.ts';
 import { AttentionViewer, type Attention } from './attention.ts';

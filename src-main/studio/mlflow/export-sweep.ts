@@ -7,7 +7,7 @@ import { readSweepConfig, trialFolder } from '../../sweep/sweep-folder.ts';
 import type { SweepState, Trial } from '../../sweep/sweep-state.ts';
 import { readConfigIn, readMetrics, runFiles, type EpochMetrics } from '../../training/run-folder.ts';
 import type { Workspace } from '../../workspace/workspace.ts';
-import { stateOf } from '../sweeps.ts';
+import { stateOf } from '../sweeps/sweeps.ts';
 import { MlflowClient, type MlflowMetric, type MlflowRun, type MlflowStatus, type Words } from './client.ts';
 
 export const DEFAULT_EXPERIMENT = 'sidetune';

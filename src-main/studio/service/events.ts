@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { sweepEventSchema } from '../../sweep/sweep-events.ts';
 import { paceSchema } from '../../training/job.ts';
 import { epochSchema } from '../../training/run-folder.ts';
-import { shownServerSchema } from '../edge-serving.ts';
+import { shownServerSchema } from '../edge/window-server.ts';
 
 /** An error as it travels: the sentence for the user, and a code to tell kinds apart by. */
 export const studioErrorSchema = z.object({ code: z.string(), message: z.string() });

@@ -10,9 +10,9 @@ import { calls, type CallName, type CheckedRequestOf, type ReplyOf } from './cal
 import type { Answered, Listener } from './client.ts';
 import type { Job, StudioError, StudioEvent } from './events.ts';
 import { handlersOf, type Handlers } from './handlers.ts';
-import { EdgeDevice } from '../edge-device.ts';
-import { EdgeServing } from '../edge-serving.ts';
-import { LoadedDatasets } from '../loaded-datasets.ts';
+import { EdgeDevice } from '../edge/device.ts';
+import { EdgeServing } from '../edge/window-server.ts';
+import { LoadedDatasets } from '../datasets/loaded-datasets.ts';
 import { Pictures } from '../pictures.ts';
 import { placeVit } from '../preferences.ts';
 import { RunAnalysis } from '../analysis/run-analysis.ts';
@@ -20,7 +20,7 @@ import { exportedFile } from '../export.ts';
 import type { Closable } from '../kept-open.ts';
 import { emptyTrash } from '../run-trash.ts';
 import { TryOut } from '../try-out.ts';
-import type { ArrivedUpload } from '../uploads.ts';
+import type { ArrivedUpload } from '../datasets/uploads.ts';
 import { Jobs } from './jobs.ts';
 import { performerOf, type ImportRequest } from './perform.ts';
 

@@ -9,7 +9,7 @@ import { safeName } from '../../workspace/names.ts';
 import { parseSealed, sealed } from '../../workspace/record.ts';
 import type { Workspace } from '../../workspace/workspace.ts';
 import { hashesOf } from '../plan-run.ts';
-import type { SweepPlan } from '../plan-sweep.ts';
+import type { SweepPlan } from '../sweeps/plan-sweep.ts';
 
 const resultSchema = z.object({
   task: z.string(),

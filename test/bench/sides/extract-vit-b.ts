@@ -9,7 +9,7 @@ import { writePlainVit } from '../../../src-main/backbone/plain-vit.ts';
 import { writeOrientationSet } from '../../../src-main/data/sample/orientation.ts';
 import { extractFeatures } from '../../../src-main/features/extract.ts';
 import { resolveBackbone } from '../../../src-main/studio/backbones.ts';
-import { resolveDataset } from '../../../src-main/studio/datasets.ts';
+import { resolveDataset } from '../../../src-main/studio/datasets/datasets.ts';
 import { Workspace } from '../../../src-main/workspace/workspace.ts';
 import { GROUPS } from '../shapes.ts';
 import { report } from '../side.ts';

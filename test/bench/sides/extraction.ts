@@ -22,7 +22,8 @@ import { report } from '../side.ts';
 const { values } = parseArgs({
   options: {
     part: { type: 'string', default: 'extract' },
-    images: { type: 'string', default: '160' },
+    // Whole batches: one that is not is filled up.
+    images: { type: 'string', default: '168' },
     maps: { type: 'string', default: 'last' },
     set: { type: 'string', multiple: true, default: ['signs10', 'caltech101', 'clothing10'] },
   },

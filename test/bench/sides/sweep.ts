@@ -8,8 +8,8 @@ import { writePlainVit } from '../../../src-main/backbone/plain-vit.ts';
 import { peakRssBytes } from '../../../src-main/base/peak-memory.ts';
 import { writeOrientationSet } from '../../../src-main/data/sample/orientation.ts';
 import { addBackbone } from '../../../src-main/studio/backbones.ts';
-import { addDataset } from '../../../src-main/studio/datasets.ts';
-import { startSweep } from '../../../src-main/studio/run-sweep.ts';
+import { addDataset } from '../../../src-main/studio/datasets/datasets.ts';
+import { startSweep } from '../../../src-main/studio/sweeps/run-sweep.ts';
 import { train } from '../../../src-main/studio/train.ts';
 import { Workspace } from '../../../src-main/workspace/workspace.ts';
 

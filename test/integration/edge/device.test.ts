@@ -17,7 +17,7 @@ import type { CachedSet } from '../../../src-main/features/feature-set.ts';
 import { RowFileReader } from '../../../src-main/features/row-file.ts';
 import { loadDataset } from '../../../src-main/data/dataset-store.ts';
 import type { Prediction } from '../../../src-main/studio/predict.ts';
-import { resolveServed } from '../../../src-main/studio/served-backbones.ts';
+import { resolveServed } from '../../../src-main/studio/edge/served-backbones.ts';
 import { Workspace } from '../../../src-main/workspace/workspace.ts';
 import { runCli } from '../cli/run-cli.ts';
 import { epochsOf, Stage } from '../stage.ts';

@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { writePlainVit } from '../../../src-main/backbone/plain-vit.ts';
 import { writeOrientationSet } from '../../../src-main/data/sample/orientation.ts';
-import { chooseUpto } from '../../../src-main/studio/choose-upto.ts';
-import { edgeTradeoff } from '../../../src-main/studio/edge-tradeoff.ts';
+import { chooseUpto } from '../../../src-main/studio/edge/choose-upto.ts';
+import { edgeTradeoff } from '../../../src-main/studio/edge/tradeoff.ts';
 import { listRuns } from '../../../src-main/studio/runs.ts';
 import { Workspace } from '../../../src-main/workspace/workspace.ts';
 

@@ -5,9 +5,9 @@ import sharp from 'sharp';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { locate } from '../../../src-main/data/dataset.ts';
 import { loadDataset } from '../../../src-main/data/dataset-store.ts';
-import { addPicture } from '../../../src-main/studio/add-picture.ts';
-import { editDataset, stepEdits } from '../../../src-main/studio/dataset-edits.ts';
-import { addDataset } from '../../../src-main/studio/datasets.ts';
+import { addPicture } from '../../../src-main/studio/datasets/add-picture.ts';
+import { editDataset, stepEdits } from '../../../src-main/studio/datasets/dataset-edits.ts';
+import { addDataset } from '../../../src-main/studio/datasets/datasets.ts';
 import { Workspace } from '../../../src-main/workspace/workspace.ts';
 import { Stage } from '../stage.ts';
 

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { writePlainVit } from '../../../src-main/backbone/plain-vit.ts';
 import { writeOrientationSet } from '../../../src-main/data/sample/orientation.ts';
 import { createSession, toOrt } from '../../../src-main/engine/session.ts';
-import { runOnEdge } from '../../../src-main/studio/edge-run.ts';
+import { runOnEdge } from '../../../src-main/studio/edge/run-adaptor.ts';
 import { guessesOf } from '../../../src-main/studio/predict.ts';
 import type { CallName, ReplyOf, RequestOf } from '../../../src-main/studio/service/calls.ts';
 import { replyIn } from '../../../src-main/studio/service/client.ts';

@@ -9,7 +9,7 @@ import { writePlainVit } from '../../../src-main/backbone/plain-vit.ts';
 import { startHost, type Host } from '../../../src-main/host/serve.ts';
 import { Studio } from '../../../src-main/studio/service/studio.ts';
 import type { Job } from '../../../src-main/studio/service/events.ts';
-import { showDataset } from '../../../src-main/studio/datasets.ts';
+import { showDataset } from '../../../src-main/studio/datasets/datasets.ts';
 import { Workspace } from '../../../src-main/workspace/workspace.ts';
 import { paint } from '../paint.ts';
 

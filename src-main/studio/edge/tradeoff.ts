@@ -1,23 +1,23 @@
 /** What more transfer buys in accuracy, on the user's own images. */
 import { availableParallelism } from 'node:os';
-import type { Backbone } from '../backbone/catalogue.ts';
-import type { MapRequest } from '../backbone/surgery.ts';
-import { Failure } from '../base/failure.ts';
-import type { TaskOptions } from '../base/progress.ts';
-import { locate } from '../data/dataset.ts';
-import { bytesDown } from '../edge/costs.ts';
-import { serveBackbones, usualUpto } from '../edge/server/serve.ts';
-import { ServedVit } from '../features/served-vit.ts';
-import type { EpochMetrics, Score } from '../training/run-folder.ts';
-import type { SettingsChoice } from '../training/settings.ts';
-import type { Workspace } from '../workspace/workspace.ts';
-import { resolveBackbone } from './backbones.ts';
-import { resolveDataset } from './datasets.ts';
-import { usualThreads } from './preferences.ts';
-import { checkRecordsPath, writeRecords } from './records-file.ts';
+import type { Backbone } from '../../backbone/catalogue.ts';
+import type { MapRequest } from '../../backbone/surgery.ts';
+import { Failure } from '../../base/failure.ts';
+import type { TaskOptions } from '../../base/progress.ts';
+import { locate } from '../../data/dataset.ts';
+import { bytesDown } from '../../edge/costs.ts';
+import { serveBackbones, usualUpto } from '../../edge/server/serve.ts';
+import { ServedVit } from '../../features/served-vit.ts';
+import type { EpochMetrics, Score } from '../../training/run-folder.ts';
+import type { SettingsChoice } from '../../training/settings.ts';
+import type { Workspace } from '../../workspace/workspace.ts';
+import { resolveBackbone } from '../backbones.ts';
+import { resolveDataset } from '../datasets/datasets.ts';
+import { usualThreads } from '../preferences.ts';
+import { checkRecordsPath, writeRecords } from '../records-file.ts';
 import type { ServedAccess } from './served-backbones.ts';
 import { resolveServed } from './served-backbones.ts';
-import { train } from './train.ts';
+import { train } from '../train.ts';
 
 export interface TradeoffRequest {
   dataset: string;

@@ -1,10 +1,10 @@
 /** Backbones on servers, as the window finds them and takes them in. */
-import { listBackbones } from '../backbone/catalogue.ts';
-import { Failure } from '../base/failure.ts';
-import { OipClient, type RetryOptions } from '../oip/client.ts';
-import { gatheredName } from '../oip/outputs.ts';
-import { isAddress, modelAddress } from '../oip/served-at.ts';
-import type { Workspace } from '../workspace/workspace.ts';
+import { listBackbones } from '../../backbone/catalogue.ts';
+import { Failure } from '../../base/failure.ts';
+import { OipClient, type RetryOptions } from '../../oip/client.ts';
+import { gatheredName } from '../../oip/outputs.ts';
+import { isAddress, modelAddress } from '../../oip/served-at.ts';
+import type { Workspace } from '../../workspace/workspace.ts';
 import { resolveServed } from './served-backbones.ts';
 import { withToken } from './server-tokens.ts';
 

@@ -1,15 +1,15 @@
-import { Failure } from '../base/failure.ts';
-import type { TaskOptions } from '../base/progress.ts';
-import { gridPoints, gridValues } from '../sweep/grid.ts';
-import { choiceOf, methodsOf, readSpace, type SweepSpace } from '../sweep/read-space.ts';
-import type { PrunerKind } from '../sweep/pruner.ts';
-import type { SamplerKind } from '../sweep/sampler.ts';
-import { applies, type Point, type Space, type Value } from '../sweep/space.ts';
-import type { SweepConfig } from '../sweep/sweep-config.ts';
-import { completeSettings, type Method, type Settings, type SettingsChoice } from '../training/settings.ts';
-import type { Workspace } from '../workspace/workspace.ts';
-import { hashesOf, planRun, type RunPlan } from './plan-run.ts';
-import type { TrainRequest } from './train-request.ts';
+import { Failure } from '../../base/failure.ts';
+import type { TaskOptions } from '../../base/progress.ts';
+import { gridPoints, gridValues } from '../../sweep/grid.ts';
+import { choiceOf, methodsOf, readSpace, type SweepSpace } from '../../sweep/read-space.ts';
+import type { PrunerKind } from '../../sweep/pruner.ts';
+import type { SamplerKind } from '../../sweep/sampler.ts';
+import { applies, type Point, type Space, type Value } from '../../sweep/space.ts';
+import type { SweepConfig } from '../../sweep/sweep-config.ts';
+import { completeSettings, type Method, type Settings, type SettingsChoice } from '../../training/settings.ts';
+import type { Workspace } from '../../workspace/workspace.ts';
+import { hashesOf, planRun, type RunPlan } from '../plan-run.ts';
+import type { TrainRequest } from '../train-request.ts';
 
 export interface SweepRequest extends Pick<
   TrainRequest,

@@ -1,4 +1,4 @@
-import type { Dataset, SplitName } from '../data/dataset.ts';
+import type { Dataset, SplitName } from '../../data/dataset.ts';
 
 /** Which images of a dataset are meant. */
 export interface ImageFilter {

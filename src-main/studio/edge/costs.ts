@@ -1,8 +1,8 @@
 /** What the ways to share the work cost, for a backbone and a dataset of the workspace. */
-import type { DatasetImage } from '../data/dataset.ts';
-import { alternatives, type Alternative } from '../edge/costs.ts';
-import type { Workspace } from '../workspace/workspace.ts';
-import { resolveBackbone } from './backbones.ts';
+import type { DatasetImage } from '../../data/dataset.ts';
+import { alternatives, type Alternative } from '../../edge/costs.ts';
+import type { Workspace } from '../../workspace/workspace.ts';
+import { resolveBackbone } from '../backbones.ts';
 
 export interface EdgeCosts {
   /** Of an encoded picture, on average. */

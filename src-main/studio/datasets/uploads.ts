@@ -7,14 +7,14 @@ import { readdir, rename, rm, stat, utimes } from 'node:fs/promises';
 import { basename, dirname, join, relative, sep } from 'node:path';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { Failure } from '../base/failure.ts';
-import { makeFolder } from '../base/make-folder.ts';
-import { hasDataset } from '../data/dataset-store.ts';
-import { diskFull, errorCode, temporaryName } from '../workspace/atomic.ts';
-import { freeSpace } from '../workspace/free-space.ts';
-import { safeName } from '../workspace/names.ts';
-import { sweepTemporaries } from '../workspace/sweep.ts';
-import type { Workspace } from '../workspace/workspace.ts';
+import { Failure } from '../../base/failure.ts';
+import { makeFolder } from '../../base/make-folder.ts';
+import { hasDataset } from '../../data/dataset-store.ts';
+import { diskFull, errorCode, temporaryName } from '../../workspace/atomic.ts';
+import { freeSpace } from '../../workspace/free-space.ts';
+import { safeName } from '../../workspace/names.ts';
+import { sweepTemporaries } from '../../workspace/sweep.ts';
+import type { Workspace } from '../../workspace/workspace.ts';
 
 export interface UploadLimits {
   /** Of one file, in bytes. */

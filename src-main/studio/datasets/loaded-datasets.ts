@@ -1,9 +1,9 @@
 import { join } from 'node:path';
-import { fileStamp } from '../base/file-stamp.ts';
-import type { Dataset } from '../data/dataset.ts';
-import { loadDataset } from '../data/dataset-store.ts';
-import { editLogOf } from '../data/edits/edit-log.ts';
-import type { Workspace } from '../workspace/workspace.ts';
+import { fileStamp } from '../../base/file-stamp.ts';
+import type { Dataset } from '../../data/dataset.ts';
+import { loadDataset } from '../../data/dataset-store.ts';
+import { editLogOf } from '../../data/edits/edit-log.ts';
+import type { Workspace } from '../../workspace/workspace.ts';
 
 /** Datasets that are being looked at: a page or a picture of a large one must not read all of it each time. */
 export class LoadedDatasets {

@@ -1,18 +1,18 @@
 /** The sweep as a job: features once for all trials, the trials, the winner kept as a run and read on test once. */
 import { availableParallelism } from 'node:os';
 import { isDeepStrictEqual } from 'node:util';
-import { Failure } from '../base/failure.ts';
-import type { TaskOptions } from '../base/progress.ts';
-import type { DatasetImage } from '../data/dataset.ts';
-import { viewsOf } from '../data/views.ts';
-import { withFeatures } from '../features/with-features.ts';
-import { Journal } from '../sweep/journal.ts';
-import { prunerOf } from '../sweep/pruner.ts';
-import { choiceOf, type SweepSpace } from '../sweep/read-space.ts';
-import { samplerOf } from '../sweep/sampler.ts';
-import { Scheduler, type Controls } from '../sweep/schedule.ts';
-import type { SweepConfig } from '../sweep/sweep-config.ts';
-import type { SweepEvent } from '../sweep/sweep-events.ts';
+import { Failure } from '../../base/failure.ts';
+import type { TaskOptions } from '../../base/progress.ts';
+import type { DatasetImage } from '../../data/dataset.ts';
+import { viewsOf } from '../../data/views.ts';
+import { withFeatures } from '../../features/with-features.ts';
+import { Journal } from '../../sweep/journal.ts';
+import { prunerOf } from '../../sweep/pruner.ts';
+import { choiceOf, type SweepSpace } from '../../sweep/read-space.ts';
+import { samplerOf } from '../../sweep/sampler.ts';
+import { Scheduler, type Controls } from '../../sweep/schedule.ts';
+import type { SweepConfig } from '../../sweep/sweep-config.ts';
+import type { SweepEvent } from '../../sweep/sweep-events.ts';
 import {
   claimSweepId,
   readControls,
@@ -21,18 +21,18 @@ import {
   writeControls,
   writeSweepConfig,
   type AskedControls,
-} from '../sweep/sweep-folder.ts';
-import { SweepState } from '../sweep/sweep-state.ts';
-import { buildNetwork } from '../training/build-network.ts';
-import { frozenFactsOf } from '../training/open-run.ts';
-import type { Settings } from '../training/settings.ts';
-import { splitImages, type SplitImages } from '../training/split-images.ts';
-import { chooseLanes } from '../training/lane-choice.ts';
-import { chooseStep } from '../training/step-choice.ts';
-import { takeLock } from '../workspace/lock.ts';
-import type { Workspace } from '../workspace/workspace.ts';
-import { datasetAsEdited } from './datasets.ts';
-import { hashesOf, planRun, type RunPlan } from './plan-run.ts';
+} from '../../sweep/sweep-folder.ts';
+import { SweepState } from '../../sweep/sweep-state.ts';
+import { buildNetwork } from '../../training/build-network.ts';
+import { frozenFactsOf } from '../../training/open-run.ts';
+import type { Settings } from '../../training/settings.ts';
+import { splitImages, type SplitImages } from '../../training/split-images.ts';
+import { chooseLanes } from '../../training/lane-choice.ts';
+import { chooseStep } from '../../training/step-choice.ts';
+import { takeLock } from '../../workspace/lock.ts';
+import type { Workspace } from '../../workspace/workspace.ts';
+import { datasetAsEdited } from '../datasets/datasets.ts';
+import { hashesOf, planRun, type RunPlan } from '../plan-run.ts';
 import {
   exampleSettings,
   longestEpochs,

@@ -1,11 +1,11 @@
 /** What a user can ask about the edits of a dataset. */
 import { resolve } from 'node:path';
-import { Failure } from '../base/failure.ts';
-import { datasetSummary, type Dataset, type DatasetSummary } from '../data/dataset.ts';
-import { loadDataset } from '../data/dataset-store.ts';
-import * as edits from '../data/edits/edit-dataset.ts';
-import type { Edit, EditWish } from '../data/edits/edit.ts';
-import type { Workspace } from '../workspace/workspace.ts';
+import { Failure } from '../../base/failure.ts';
+import { datasetSummary, type Dataset, type DatasetSummary } from '../../data/dataset.ts';
+import { loadDataset } from '../../data/dataset-store.ts';
+import * as edits from '../../data/edits/edit-dataset.ts';
+import type { Edit, EditWish } from '../../data/edits/edit.ts';
+import type { Workspace } from '../../workspace/workspace.ts';
 
 /** An edit as it is listed: of many images how many, and one of them. */
 export type EditSummary = Shortened<Edit>;

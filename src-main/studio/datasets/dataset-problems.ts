@@ -1,6 +1,6 @@
 /** Problems of a dataset with the edits that would mend them, for whoever looks at them one by one. */
-import { splitNames, type Dataset, type Problem, type SplitName } from '../data/dataset.ts';
-import type { EditWish } from '../data/edits/edit.ts';
+import { splitNames, type Dataset, type Problem, type SplitName } from '../../data/dataset.ts';
+import type { EditWish } from '../../data/edits/edit.ts';
 import type { ListedImage } from './image-pages.ts';
 
 /** An edit that mends a problem, and what it comes to. */

@@ -1,24 +1,24 @@
 /** Features for adaptors at work in the window: pictures go to the server from here, and decisions are made there. */
 import { stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { listBackbones } from '../backbone/catalogue.ts';
-import { mapName } from '../backbone/surgery.ts';
-import { Failure } from '../base/failure.ts';
-import { fileStamp } from '../base/file-stamp.ts';
-import type { Picture } from '../data/image-reference.ts';
-import { feedsOf, readAdaptor, type AdaptorFile } from '../edge/adaptor.ts';
-import { alternatives, type Alternative } from '../edge/costs.ts';
-import type { SentTensor } from '../engine/session-messages.ts';
-import { ServedVit } from '../features/served-vit.ts';
-import { isAddress, modelAddress } from '../oip/served-at.ts';
-import { findRun } from '../training/find-run.ts';
-import { runFile } from '../training/run-folder.ts';
-import type { Workspace } from '../workspace/workspace.ts';
-import { findBackbone } from './edge-run.ts';
-import { exportRun, listExports } from './export.ts';
-import { KeptOpen } from './kept-open.ts';
+import { listBackbones } from '../../backbone/catalogue.ts';
+import { mapName } from '../../backbone/surgery.ts';
+import { Failure } from '../../base/failure.ts';
+import { fileStamp } from '../../base/file-stamp.ts';
+import type { Picture } from '../../data/image-reference.ts';
+import { feedsOf, readAdaptor, type AdaptorFile } from '../../edge/adaptor.ts';
+import { alternatives, type Alternative } from '../../edge/costs.ts';
+import type { SentTensor } from '../../engine/session-messages.ts';
+import { ServedVit } from '../../features/served-vit.ts';
+import { isAddress, modelAddress } from '../../oip/served-at.ts';
+import { findRun } from '../../training/find-run.ts';
+import { runFile } from '../../training/run-folder.ts';
+import type { Workspace } from '../../workspace/workspace.ts';
+import { findBackbone } from './run-adaptor.ts';
+import { exportRun, listExports } from '../export.ts';
+import { KeptOpen } from '../kept-open.ts';
 import { accessTo } from './server-tokens.ts';
-import type { ShownPicture } from './try-out.ts';
+import type { ShownPicture } from '../try-out.ts';
 
 /** An adaptor for the window: what it is, and the model itself. */
 export interface ShownAdaptor {

@@ -1,10 +1,10 @@
 /** The block up to which MIET's sum goes, chosen on val. */
-import { Failure } from '../base/failure.ts';
-import { usualUpto } from '../edge/server/serve.ts';
-import type { Workspace } from '../workspace/workspace.ts';
-import { resolveBackbone } from './backbones.ts';
-import { train, type TrainOptions } from './train.ts';
-import type { TrainRequest } from './train-request.ts';
+import { Failure } from '../../base/failure.ts';
+import { usualUpto } from '../../edge/server/serve.ts';
+import type { Workspace } from '../../workspace/workspace.ts';
+import { resolveBackbone } from '../backbones.ts';
+import { train, type TrainOptions } from '../train.ts';
+import type { TrainRequest } from '../train-request.ts';
 
 export interface ChosenUpto {
   upto: number;

@@ -1,10 +1,10 @@
 /** A dataset as it is looked at: its balance, its problems, its edits, and one image in full. */
 import { createHash } from 'node:crypto';
-import { exists } from '../base/exists.ts';
-import { Failure } from '../base/failure.ts';
-import { classOf, datasetSummary, locate, pathOf, type Dataset, type SplitName } from '../data/dataset.ts';
-import { loadDataset } from '../data/dataset-store.ts';
-import type { Workspace } from '../workspace/workspace.ts';
+import { exists } from '../../base/exists.ts';
+import { Failure } from '../../base/failure.ts';
+import { classOf, datasetSummary, locate, pathOf, type Dataset, type SplitName } from '../../data/dataset.ts';
+import { loadDataset } from '../../data/dataset-store.ts';
+import type { Workspace } from '../../workspace/workspace.ts';
 import { listEdits, type ListedEdit } from './dataset-edits.ts';
 import { showProblems, type ShownProblems } from './dataset-problems.ts';
 import { shownOf, type ShownDataset } from './datasets.ts';

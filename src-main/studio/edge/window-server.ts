@@ -3,12 +3,12 @@ import { randomBytes } from 'node:crypto';
 import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { Failure } from '../base/failure.ts';
-import { inTurn } from '../base/in-turn.ts';
-import { ownVersion } from '../base/version.ts';
-import type { Workspace } from '../workspace/workspace.ts';
-import { serveEdge, type EdgeServer } from './edge-serve.ts';
-import { usualThreads } from './preferences.ts';
+import { Failure } from '../../base/failure.ts';
+import { inTurn } from '../../base/in-turn.ts';
+import { ownVersion } from '../../base/version.ts';
+import type { Workspace } from '../../workspace/workspace.ts';
+import { serveEdge, type EdgeServer } from './serve.ts';
+import { usualThreads } from '../preferences.ts';
 import { dropToken, keepToken } from './server-tokens.ts';
 
 /** What the models of one backbone have done since the server started; bytes of bodies, seconds in all. */

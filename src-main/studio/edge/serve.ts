@@ -1,10 +1,10 @@
 /** Backbones offered to devices, as a user asks for it. */
-import { writeLog } from '../base/error-log.ts';
-import { exportTriton, type TritonExport } from '../edge/export-triton.ts';
-import { serveBackbones, type EdgeServer } from '../edge/server/serve.ts';
-import type { Workspace } from '../workspace/workspace.ts';
-import { resolveBackbone } from './backbones.ts';
-import { usualThreads } from './preferences.ts';
+import { writeLog } from '../../base/error-log.ts';
+import { exportTriton, type TritonExport } from '../../edge/export-triton.ts';
+import { serveBackbones, type EdgeServer } from '../../edge/server/serve.ts';
+import type { Workspace } from '../../workspace/workspace.ts';
+import { resolveBackbone } from '../backbones.ts';
+import { usualThreads } from '../preferences.ts';
 
 export type { EdgeServer };
 

@@ -1,17 +1,17 @@
 /** An adaptor alone on the device, the ViT on a server. */
 import { stat } from 'node:fs/promises';
-import type { Backbone } from '../backbone/catalogue.ts';
-import { Failure } from '../base/failure.ts';
-import type { TaskOptions } from '../base/progress.ts';
-import { Adaptor, type AdaptorFacts } from '../edge/adaptor.ts';
-import { alternatives, type Alternative } from '../edge/costs.ts';
-import { EnergyMeter } from '../edge/energy.ts';
-import { ServedVit } from '../features/served-vit.ts';
-import { structureOf, type BackboneCard } from '../oip/card.ts';
-import { OipClient, type RetryOptions } from '../oip/client.ts';
-import { isAddress, modelAddress } from '../oip/served-at.ts';
-import { imagesToPredict } from './images-to-predict.ts';
-import { guessesOf, type Prediction } from './predict.ts';
+import type { Backbone } from '../../backbone/catalogue.ts';
+import { Failure } from '../../base/failure.ts';
+import type { TaskOptions } from '../../base/progress.ts';
+import { Adaptor, type AdaptorFacts } from '../../edge/adaptor.ts';
+import { alternatives, type Alternative } from '../../edge/costs.ts';
+import { EnergyMeter } from '../../edge/energy.ts';
+import { ServedVit } from '../../features/served-vit.ts';
+import { structureOf, type BackboneCard } from '../../oip/card.ts';
+import { OipClient, type RetryOptions } from '../../oip/client.ts';
+import { isAddress, modelAddress } from '../../oip/served-at.ts';
+import { imagesToPredict } from '../images-to-predict.ts';
+import { guessesOf, type Prediction } from '../predict.ts';
 import { readCard, type ServedAccess } from './served-backbones.ts';
 
 export interface EdgeRunRequest extends ServedAccess {

@@ -1,18 +1,18 @@
 /** What a user can ask about the sweeps of a workspace, and ask of those that run. */
 import { rename, rm } from 'node:fs/promises';
-import { Failure } from '../base/failure.ts';
-import { findSweep, listSweepConfigs } from '../sweep/find-sweep.ts';
-import { overSeeds, type Repeats } from '../sweep/seeds.ts';
-import type { SweepConfig } from '../sweep/sweep-config.ts';
-import type { Extension } from '../sweep/sweep-events.ts';
-import { readControls, readSweepConfig, sweepFile, writeControls } from '../sweep/sweep-folder.ts';
-import { SweepReader } from '../sweep/sweep-reader.ts';
-import type { SweepState, Trial } from '../sweep/sweep-state.ts';
-import type { RunResult } from '../training/run-folder.ts';
-import { temporaryName } from '../workspace/atomic.ts';
-import { isHeld, takeLock } from '../workspace/lock.ts';
-import type { Workspace } from '../workspace/workspace.ts';
-import { checkRecordsPath, writeRecords, type Cell } from './records-file.ts';
+import { Failure } from '../../base/failure.ts';
+import { findSweep, listSweepConfigs } from '../../sweep/find-sweep.ts';
+import { overSeeds, type Repeats } from '../../sweep/seeds.ts';
+import type { SweepConfig } from '../../sweep/sweep-config.ts';
+import type { Extension } from '../../sweep/sweep-events.ts';
+import { readControls, readSweepConfig, sweepFile, writeControls } from '../../sweep/sweep-folder.ts';
+import { SweepReader } from '../../sweep/sweep-reader.ts';
+import type { SweepState, Trial } from '../../sweep/sweep-state.ts';
+import type { RunResult } from '../../training/run-folder.ts';
+import { temporaryName } from '../../workspace/atomic.ts';
+import { isHeld, takeLock } from '../../workspace/lock.ts';
+import type { Workspace } from '../../workspace/workspace.ts';
+import { checkRecordsPath, writeRecords, type Cell } from '../records-file.ts';
 
 export type SweepStanding = 'running' | 'unfinished' | 'done';
 

@@ -1,18 +1,18 @@
 import { copyFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { exists } from '../base/exists.ts';
-import { Failure } from '../base/failure.ts';
-import type { Backbone } from '../backbone/catalogue.ts';
-import { mapName, type MapRequest } from '../backbone/surgery.ts';
-import type { DatasetImage } from '../data/dataset.ts';
-import { viewsOf } from '../data/views.ts';
-import { featureBytesPerImage, type FeatureSet } from '../features/feature-set.ts';
-import type { Network } from '../methods/network.ts';
-import { choiceOf, type SweepSpace } from '../sweep/read-space.ts';
-import type { BegunTrial, TrialRunner, TrialToRun } from '../sweep/schedule.ts';
-import { applies, type Point, type Value } from '../sweep/space.ts';
-import type { SweepConfig } from '../sweep/sweep-config.ts';
-import type { Extension, TrialEnd, TrialResult } from '../sweep/sweep-events.ts';
+import { exists } from '../../base/exists.ts';
+import { Failure } from '../../base/failure.ts';
+import type { Backbone } from '../../backbone/catalogue.ts';
+import { mapName, type MapRequest } from '../../backbone/surgery.ts';
+import type { DatasetImage } from '../../data/dataset.ts';
+import { viewsOf } from '../../data/views.ts';
+import { featureBytesPerImage, type FeatureSet } from '../../features/feature-set.ts';
+import type { Network } from '../../methods/network.ts';
+import { choiceOf, type SweepSpace } from '../../sweep/read-space.ts';
+import type { BegunTrial, TrialRunner, TrialToRun } from '../../sweep/schedule.ts';
+import { applies, type Point, type Value } from '../../sweep/space.ts';
+import type { SweepConfig } from '../../sweep/sweep-config.ts';
+import type { Extension, TrialEnd, TrialResult } from '../../sweep/sweep-events.ts';
 import {
   readExtension,
   readTrialEnd,
@@ -20,13 +20,13 @@ import {
   trialName,
   writeExtension,
   writeTrialEnd,
-} from '../sweep/sweep-folder.ts';
-import type { Trial } from '../sweep/sweep-state.ts';
-import { buildNetwork, type FrozenFacts } from '../training/build-network.ts';
-import type { TrainingJob, TrainingOutcome } from '../training/job.ts';
-import { laneKey } from '../training/lane-key.ts';
-import { defaultMicroBatch } from '../training/micro-batch.ts';
-import { ParameterLayout } from '../training/parameters.ts';
+} from '../../sweep/sweep-folder.ts';
+import type { Trial } from '../../sweep/sweep-state.ts';
+import { buildNetwork, type FrozenFacts } from '../../training/build-network.ts';
+import type { TrainingJob, TrainingOutcome } from '../../training/job.ts';
+import { laneKey } from '../../training/lane-key.ts';
+import { defaultMicroBatch } from '../../training/micro-batch.ts';
+import { ParameterLayout } from '../../training/parameters.ts';
 import {
   readConfigIn,
   readMetrics,
@@ -34,12 +34,12 @@ import {
   writeConfigIn,
   type EpochMetrics,
   type RunConfig,
-} from '../training/run-folder.ts';
-import { completeSettings, type Settings } from '../training/settings.ts';
-import type { SplitImages } from '../training/split-images.ts';
-import type { TrainerTask } from '../training/start-trainer.ts';
-import type { Workspace } from '../workspace/workspace.ts';
-import { hashesOf } from './plan-run.ts';
+} from '../../training/run-folder.ts';
+import { completeSettings, type Settings } from '../../training/settings.ts';
+import type { SplitImages } from '../../training/split-images.ts';
+import type { TrainerTask } from '../../training/start-trainer.ts';
+import type { Workspace } from '../../workspace/workspace.ts';
+import { hashesOf } from '../plan-run.ts';
 import { trainTrials } from './train-trials.ts';
 
 /** What all trials of a sweep share. */

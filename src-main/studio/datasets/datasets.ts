@@ -1,20 +1,20 @@
 /** What a user can ask about datasets. */
 import { resolve } from 'node:path';
-import { exists } from '../base/exists.ts';
-import { Failure } from '../base/failure.ts';
-import type { TaskOptions } from '../base/progress.ts';
-import type { Dataset, DatasetFormat, DatasetSummary } from '../data/dataset.ts';
-import { contentHash, datasetSummary, imagesOf, pathOf, splitNames } from '../data/dataset.ts';
-import * as store from '../data/dataset-store.ts';
-import { LateDecoder } from '../data/decode/late-decoder.ts';
-import { importDataset, knownEntry } from '../data/import.ts';
-import type { ImportSettings } from '../data/import.ts';
-import { listSweepConfigs } from '../sweep/find-sweep.ts';
-import { sweepFile } from '../sweep/sweep-folder.ts';
-import { listRuns } from '../training/run-folder.ts';
-import { isHeld } from '../workspace/lock.ts';
-import { isSafeName } from '../workspace/names.ts';
-import type { Workspace } from '../workspace/workspace.ts';
+import { exists } from '../../base/exists.ts';
+import { Failure } from '../../base/failure.ts';
+import type { TaskOptions } from '../../base/progress.ts';
+import type { Dataset, DatasetFormat, DatasetSummary } from '../../data/dataset.ts';
+import { contentHash, datasetSummary, imagesOf, pathOf, splitNames } from '../../data/dataset.ts';
+import * as store from '../../data/dataset-store.ts';
+import { LateDecoder } from '../../data/decode/late-decoder.ts';
+import { importDataset, knownEntry } from '../../data/import.ts';
+import type { ImportSettings } from '../../data/import.ts';
+import { listSweepConfigs } from '../../sweep/find-sweep.ts';
+import { sweepFile } from '../../sweep/sweep-folder.ts';
+import { listRuns } from '../../training/run-folder.ts';
+import { isHeld } from '../../workspace/lock.ts';
+import { isSafeName } from '../../workspace/names.ts';
+import type { Workspace } from '../../workspace/workspace.ts';
 import { editInWords, listEdits } from './dataset-edits.ts';
 
 export interface AddDatasetRequest {

@@ -1,16 +1,16 @@
 /** What becomes of a sweep's winner: an ordinary run, read on test once, and perhaps trained again on more. */
 import { copyFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Failure } from '../base/failure.ts';
-import { exists } from '../base/exists.ts';
-import type { TaskOptions } from '../base/progress.ts';
-import { imagesOf } from '../data/dataset.ts';
-import { findSweep } from '../sweep/find-sweep.ts';
-import { choiceOf } from '../sweep/read-space.ts';
-import type { SweepConfig } from '../sweep/sweep-config.ts';
-import type { SweepEvent, TrialEnd } from '../sweep/sweep-events.ts';
-import { readPromotion, readSweepConfig, readTrialEnd, trialFolder, writePromotion } from '../sweep/sweep-folder.ts';
-import type { SweepState, Trial } from '../sweep/sweep-state.ts';
+import { Failure } from '../../base/failure.ts';
+import { exists } from '../../base/exists.ts';
+import type { TaskOptions } from '../../base/progress.ts';
+import { imagesOf } from '../../data/dataset.ts';
+import { findSweep } from '../../sweep/find-sweep.ts';
+import { choiceOf } from '../../sweep/read-space.ts';
+import type { SweepConfig } from '../../sweep/sweep-config.ts';
+import type { SweepEvent, TrialEnd } from '../../sweep/sweep-events.ts';
+import { readPromotion, readSweepConfig, readTrialEnd, trialFolder, writePromotion } from '../../sweep/sweep-folder.ts';
+import type { SweepState, Trial } from '../../sweep/sweep-state.ts';
 import {
   claimRunId,
   readConfigIn,
@@ -21,14 +21,14 @@ import {
   writeConfig,
   writeResult,
   type RunResult,
-} from '../training/run-folder.ts';
-import type { Workspace } from '../workspace/workspace.ts';
-import { evaluate } from './evaluate.ts';
-import type { RunPlan } from './plan-run.ts';
+} from '../../training/run-folder.ts';
+import type { Workspace } from '../../workspace/workspace.ts';
+import { evaluate } from '../evaluate.ts';
+import type { RunPlan } from '../plan-run.ts';
 import { checkGround } from './sweep-ground.ts';
 import { stateOf } from './sweeps.ts';
-import { train, type TrainOptions } from './train.ts';
-import type { TrainRequest } from './train-request.ts';
+import { train, type TrainOptions } from '../train.ts';
+import type { TrainRequest } from '../train-request.ts';
 
 /**
  * Keeps the best trial as a run, and either reads test for it, or trains its settings on train and val together and

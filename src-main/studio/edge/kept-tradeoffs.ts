@@ -3,12 +3,12 @@ import { randomBytes } from 'node:crypto';
 import { readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { Failure } from '../base/failure.ts';
-import { scoreSchema } from '../training/run-folder.ts';
-import { writeFileAtomic } from '../workspace/atomic.ts';
-import { parseSealed, sealed } from '../workspace/record.ts';
-import type { Workspace } from '../workspace/workspace.ts';
-import { edgeTradeoff, type TradeoffOptions, type TradeoffRow } from './edge-tradeoff.ts';
+import { Failure } from '../../base/failure.ts';
+import { scoreSchema } from '../../training/run-folder.ts';
+import { writeFileAtomic } from '../../workspace/atomic.ts';
+import { parseSealed, sealed } from '../../workspace/record.ts';
+import type { Workspace } from '../../workspace/workspace.ts';
+import { edgeTradeoff, type TradeoffOptions, type TradeoffRow } from './tradeoff.ts';
 
 const rowSchema = z.object({
   features: z.enum(['cls', 'sum', 'taps']),

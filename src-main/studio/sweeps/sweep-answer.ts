@@ -1,7 +1,7 @@
-import type { RunResult } from '../training/run-folder.ts';
-import type { SweepConfig } from '../sweep/sweep-config.ts';
-import type { Extension, TrialResult } from '../sweep/sweep-events.ts';
-import type { SweepState } from '../sweep/sweep-state.ts';
+import type { RunResult } from '../../training/run-folder.ts';
+import type { SweepConfig } from '../../sweep/sweep-config.ts';
+import type { Extension, TrialResult } from '../../sweep/sweep-events.ts';
+import type { SweepState } from '../../sweep/sweep-state.ts';
 
 /** What `sweep` prints. Fractions 0 to 1, seconds, bytes. */
 export interface SweepAnswer {

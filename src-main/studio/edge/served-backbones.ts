@@ -1,17 +1,17 @@
 /** Backbones that are on a server: taken into the workspace without their model. */
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import { keepServedBackbone, listBackbones, type Backbone } from '../backbone/catalogue.ts';
-import type { Served } from '../backbone/backbone-file.ts';
-import { Failure } from '../base/failure.ts';
-import { parseCard, structureOf, type BackboneCard } from '../oip/card.ts';
-import { OipClient, type RetryOptions } from '../oip/client.ts';
-import type { ServerAccess } from '../oip/connection.ts';
-import { gatheredName } from '../oip/outputs.ts';
-import { modelAddress } from '../oip/served-at.ts';
-import type { SettingsChoice } from '../training/settings.ts';
-import { isSafeName, safeName } from '../workspace/names.ts';
-import type { Workspace } from '../workspace/workspace.ts';
+import { keepServedBackbone, listBackbones, type Backbone } from '../../backbone/catalogue.ts';
+import type { Served } from '../../backbone/backbone-file.ts';
+import { Failure } from '../../base/failure.ts';
+import { parseCard, structureOf, type BackboneCard } from '../../oip/card.ts';
+import { OipClient, type RetryOptions } from '../../oip/client.ts';
+import type { ServerAccess } from '../../oip/connection.ts';
+import { gatheredName } from '../../oip/outputs.ts';
+import { modelAddress } from '../../oip/served-at.ts';
+import type { SettingsChoice } from '../../training/settings.ts';
+import { isSafeName, safeName } from '../../workspace/names.ts';
+import type { Workspace } from '../../workspace/workspace.ts';
 
 export interface ServedAccess extends ServerAccess {
   /** A file that tells of the ViT, for servers whose config does not. */

@@ -1,6 +1,6 @@
-import { Failure } from '../base/failure.ts';
-import type { TrainingOutcome } from '../training/job.ts';
-import { trainLanesInProcess, type TrainerTask } from '../training/start-trainer.ts';
+import { Failure } from '../../base/failure.ts';
+import type { TrainingOutcome } from '../../training/job.ts';
+import { trainLanesInProcess, type TrainerTask } from '../../training/start-trainer.ts';
 
 /** Deaths of a trial's process, with no epoch done in between, after which the trial has failed. */
 const MOST_DEATHS = 3;

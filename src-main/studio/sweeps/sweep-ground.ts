@@ -1,9 +1,9 @@
-import { loadBackbone } from '../backbone/catalogue.ts';
-import { EMBEDDED_BACKBONE } from '../backbone/embedded.ts';
-import { Failure } from '../base/failure.ts';
-import { hasDataset } from '../data/dataset-store.ts';
-import type { SweepConfig } from '../sweep/sweep-config.ts';
-import type { Workspace } from '../workspace/workspace.ts';
+import { loadBackbone } from '../../backbone/catalogue.ts';
+import { EMBEDDED_BACKBONE } from '../../backbone/embedded.ts';
+import { Failure } from '../../base/failure.ts';
+import { hasDataset } from '../../data/dataset-store.ts';
+import type { SweepConfig } from '../../sweep/sweep-config.ts';
+import type { Workspace } from '../../workspace/workspace.ts';
 
 /**
  * Checks that what a sweep trains on is still in the workspace, where its names could by now mean something else.

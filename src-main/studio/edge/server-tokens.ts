@@ -5,10 +5,10 @@
 import { createHash } from 'node:crypto';
 import { chmod, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Failure } from '../base/failure.ts';
-import { makeFolder } from '../base/make-folder.ts';
-import { writeFileAtomic } from '../workspace/atomic.ts';
-import type { Workspace } from '../workspace/workspace.ts';
+import { Failure } from '../../base/failure.ts';
+import { makeFolder } from '../../base/make-folder.ts';
+import { writeFileAtomic } from '../../workspace/atomic.ts';
+import type { Workspace } from '../../workspace/workspace.ts';
 
 const folderOf = ({ root }: Workspace): string => join(root, 'tokens');
 

@@ -1,10 +1,10 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { LateDecoder } from '../data/decode/late-decoder.ts';
-import { addEdit } from '../data/edits/edit-dataset.ts';
-import { loadDataset } from '../data/dataset-store.ts';
-import { writeFileAtomic } from '../workspace/atomic.ts';
-import type { Workspace } from '../workspace/workspace.ts';
+import { LateDecoder } from '../../data/decode/late-decoder.ts';
+import { addEdit } from '../../data/edits/edit-dataset.ts';
+import { loadDataset } from '../../data/dataset-store.ts';
+import { writeFileAtomic } from '../../workspace/atomic.ts';
+import type { Workspace } from '../../workspace/workspace.ts';
 import { describeEdited, type EditedDataset } from './dataset-edits.ts';
 
 /** How pictures begin, by what their files are called. */
