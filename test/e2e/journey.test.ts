@@ -91,6 +91,15 @@ describe.skipIf(!hasChromium)('the studio window', () => {
     await page.unroute('**/call/folders.list');
   });
 
+  it('puts what is typed in place of the folder that the dialog begins with', async () => {
+    await page.getByRole('button', { name: 'Add images' }).click();
+    const path = page.getByRole('textbox', { name: 'Path' });
+    await expect.poll(() => path.inputValue()).not.toBe('');
+    await page.keyboard.insertText(stage.folder);
+    expect(await path.inputValue()).toBe(stage.folder);
+    await page.keyboard.press('Escape');
+  });
+
   it(
     'goes from a folder to an exported adaptor by mouse',
     async () => {
