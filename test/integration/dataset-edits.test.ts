@@ -26,6 +26,7 @@ beforeAll(async () => {
   let colour = 0;
   for (const name of ['cat', 'dog', 'wolf'])
     for (let index = 0; index < 10; index++) await paint(join(images, name, `${index}.png`), colour++);
+  await writeFile(join(images, 'cat', 'broken.png'), 'no picture');
   await writeFile(join(base, 'vit.onnx'), writePlainVit({ size: 16, patch: 4, width: 12, blocks: 2, heads: 3 }));
   expect(await ok('datasets', 'add', images)).toMatchObject({ splits: { train: 24, val: 6 } });
 });
@@ -41,6 +42,13 @@ async function ok(...args: string[]): Promise<unknown> {
 const edit = (...args: string[]) => ok('datasets', 'edit', 'pets', ...args);
 
 describe('edits of a dataset', () => {
+  it('say of a file that is no image of it why, and of one that was never there where to look', async () => {
+    const workspace = await Workspace.open(join(base, 'workspace'));
+    const at = (path: string) => placesOf(workspace, 'pets', [path]);
+    await expect(at('cat/broken.png')).rejects.toThrow(/is none of the images of dataset pets; .* cannot be read/);
+    await expect(at('cat/99.png')).rejects.toThrow(`has no image "cat/99.png": give its path in "${images}".`);
+  });
+
   it('change what is used and no file, one after the other, and are taken back', async () => {
     const workspace = await Workspace.open(join(base, 'workspace'));
     const shown = () => showDataset(workspace, 'pets');
@@ -75,7 +83,7 @@ describe('edits of a dataset', () => {
       wishes.map(({ kind }) => ['undone', kind]),
     );
     expect((await stat(file)).mtimeMs).toBe(mtimeMs);
-    expect(await readdir(join(images, 'cat'))).toHaveLength(10);
+    expect(await readdir(join(images, 'cat'))).toHaveLength(11);
 
     const refused: [EditWish, RegExp][] = [
       [{ kind: 'rename-class', class: 'Cat', to: 'lion' }, /no class "Cat": did you mean "cat"/],

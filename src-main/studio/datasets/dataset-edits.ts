@@ -100,6 +100,12 @@ export async function placesOf(workspace: Workspace, name: string, paths: readon
   return paths.flatMap((path) => {
     const found = places.get(path) ?? places.get(path.replaceAll('\\', '/')) ?? places.get(resolve(path));
     if (found) return found;
+    const problem = dataset.problems.find((one) => resolve(dataset.source, one.path) === resolve(dataset.source, path));
+    if (problem)
+      throw new Failure(
+        'edit',
+        `"${path}" is none of the images of dataset ${name}; the import says: ${problem.message}`,
+      );
     throw new Failure('edit', `The dataset ${name} has no image "${path}": give its path in "${originOf(dataset)}".`);
   });
 }
