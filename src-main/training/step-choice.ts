@@ -1,14 +1,11 @@
-import { createHash } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
 import { cpus } from 'node:os';
-import { join } from 'node:path';
 import { z } from 'zod';
 import type { TaskOptions } from '../base/progress.ts';
 import { ORT_VERSION } from '../engine/session.ts';
 import type { StepForm } from '../methods/network.ts';
-import { writeFileAtomic } from '../workspace/atomic.ts';
 import type { Workspace } from '../workspace/workspace.ts';
 import { buildNetwork } from './build-network.ts';
+import { keptProbe } from './kept-probe.ts';
 import { defaultMicroBatch } from './micro-batch.ts';
 import { timedStepSchema, type StepQuestion, type TimedStep } from './step-question.ts';
 import { probeInProcess } from './start-step-probe.ts';
@@ -19,8 +16,7 @@ export interface StepChoice {
   microBatch: number;
 }
 
-/** A file in the workspace's `probes`: what was timed, where, and for what. */
-const probeSchema = z.object({ of: z.unknown(), timed: z.array(timedStepSchema).min(1) });
+const timedSchema = z.array(timedStepSchema).min(1);
 
 /** Training that is over sooner is not worth the seconds that a probe takes. */
 const WORTH_PROBING_SECONDS = 20;
@@ -55,16 +51,13 @@ export async function chooseStep(
   if (engine === 'eager' || settings.cache === 'none') return guess;
   if (guessedSeconds(question, images) < WORTH_PROBING_SECONDS) return guess;
   const of = keyOf(question);
-  const hash = createHash('sha256').update(JSON.stringify(of)).digest('hex').slice(0, 12);
-  const path = join(workspace.root, 'probes', `${of.method}-${of.tokens}x${of.width}-${hash}.json`);
-  let timed = await readProbe(path);
-  if (!timed) {
-    timed = await probeInProcess(question, signal);
-    // A probe that came to grief is no reason not to train.
-    if (timed.length === 0) return guess;
-    await writeFileAtomic(path, `${JSON.stringify({ of, timed }, null, 2)}\n`);
-  }
-  return chooseFrom(timed, asked) ?? guess;
+  const probe = { file: `${of.method}-${of.tokens}x${of.width}`, field: 'timed', of, schema: timedSchema };
+  const timed = await keptProbe(workspace, probe, async () => {
+    const found = await probeInProcess(question, signal);
+    return found.length > 0 ? found : undefined;
+  });
+  // A probe that came to grief is no reason not to train.
+  return (timed && chooseFrom(timed, asked)) ?? guess;
 }
 
 /** Of what was timed, the fastest, but for what is hardly faster than a smaller micro-batch or the plain form. */
@@ -103,13 +96,4 @@ function keyOf({ settings, frozen: { layout, blocks, classes }, threads }: StepQ
     blocks,
     classes,
   };
-}
-
-/** What was timed earlier; undefined where nothing was, or the file is damaged. */
-async function readProbe(path: string): Promise<TimedStep[] | undefined> {
-  try {
-    return probeSchema.parse(JSON.parse(await readFile(path, 'utf8'))).timed;
-  } catch {
-    return undefined;
-  }
 }
