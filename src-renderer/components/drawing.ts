@@ -1,3 +1,5 @@
+import { themeColours } from './chart-theme.ts';
+
 export interface Drawing {
   /** In CSS pixels, whatever the screen's density. */
   context: CanvasRenderingContext2D;
@@ -13,12 +15,12 @@ export function startDrawing(
 ): Drawing | undefined {
   const context = canvas?.getContext('2d');
   if (!canvas || !context) return undefined;
-  const style = getComputedStyle(document.documentElement);
+  const colour = themeColours();
   canvas.width = width * devicePixelRatio;
   canvas.height = height * devicePixelRatio;
   context.scale(devicePixelRatio, devicePixelRatio);
-  context.font = `11px ${style.getPropertyValue('--font')}`;
-  return { context, colour: (variable) => style.getPropertyValue(variable).trim() };
+  context.font = `11px ${colour('--font')}`;
+  return { context, colour };
 }
 
 /** Of each of so many lines over one another, so that where they are dense can still be told. */
