@@ -99,11 +99,8 @@ export interface Missing {
 
 export async function missingFeatures(workspace: Workspace, request: ExtractionRequest): Promise<Missing> {
   const gaps = await findGaps(workspace, request);
-  let images = 0;
-  for (const gap of gaps) {
-    const holders = await findHolders(workspace, gap, originOf(request));
-    images += gap.images.length - heldPlaces(holders).size;
-  }
+  const holders = await findHolders(workspace, gaps, originOf(request));
+  const images = gaps.reduce((sum, gap, index) => sum + gap.images.length - heldPlaces(holders[index]!).size, 0);
   return { lists: gaps.map((gap) => gap.images), images, bytes: await unwrittenBytes(request, gaps) };
 }
 
@@ -171,11 +168,12 @@ async function fill(
   const origin = originOf(request);
   const { backbone, storage } = origin;
   const maps = [...new Map(gaps.flatMap((gap) => gap.maps).map((map) => [mapName(map), map])).values()];
+  const holders = await findHolders(workspace, gaps, origin);
   if (backbone.served)
     return {
       vitWaited: 0,
       vitPeakRssBytes: peakRssBytes(),
-      transferred: await fetchFeatures(workspace, origin, gaps, maps, options),
+      transferred: await fetchFeatures(origin, gaps, holders, maps, options),
     };
   const threads = request.threads ?? availableParallelism();
   const decoder = new LateDecoder();
@@ -187,11 +185,11 @@ async function fill(
   try {
     const total = gaps.reduce((sum, gap) => sum + gap.images.length, 0);
     let before = 0;
-    for (const gap of gaps) {
+    for (const [index, gap] of gaps.entries()) {
       const report = (done: number) =>
         options.onProgress?.({ task: 'extract', done: before + done, total, unit: 'images' });
-      const holders = await findHolders(workspace, gap, origin);
-      await extractList({ origin, gap, maps, holders, vit, threads, decoder, signal: options.signal, report });
+      const job = { origin, gap, maps, holders: holders[index]!, vit, threads, decoder };
+      await extractList({ ...job, signal: options.signal, report });
       before += gap.images.length;
     }
     const used = await opened;

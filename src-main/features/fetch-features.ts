@@ -4,9 +4,8 @@ import type { Backbone } from '../backbone/catalogue.ts';
 import type { MapRequest } from '../backbone/surgery.ts';
 import { locate } from '../data/dataset.ts';
 import { checkUnchanged } from '../data/image-file.ts';
-import type { Workspace } from '../workspace/workspace.ts';
 import { baseColumns, mapColumns } from './feature-set.ts';
-import { copyHeldRows, findHolders, recordRows } from './kept-rows.ts';
+import { copyHeldRows, recordRows, type RowHolder } from './kept-rows.ts';
 import { ListFiles, type FeatureOrigin, type Gap } from './list-files.ts';
 import { rowBytesOf } from './row-file.ts';
 import { servedScales, ServedVit, type TransferSum } from './served-vit.ts';
@@ -18,13 +17,14 @@ const AHEAD = 3;
 
 /**
  * Fetches what gaps lack, a list after the other; rows that the cache has elsewhere are copied.
+ * @param holders by gap: who has some of it already
  * @param maps of all gaps
  * @throws Failure of `ServedVit` and of the images; the signal's reason. What has been written is gone on with next time.
  */
 export async function fetchFeatures(
-  workspace: Workspace,
   origin: FeatureOrigin,
   gaps: readonly Gap[],
+  holders: readonly (readonly RowHolder[])[],
   maps: readonly MapRequest[],
   { signal, onProgress, onRemark }: TaskOptions,
 ): Promise<TransferSum> {
@@ -41,9 +41,9 @@ export async function fetchFeatures(
     const bytesOf = (gap: Gap) => gap.images.length * rowBytes(origin, gap);
     const total = megabytes(gaps.reduce((sum, gap) => sum + bytesOf(gap), 0));
     let before = 0;
-    for (const gap of gaps) {
+    for (const [index, gap] of gaps.entries()) {
       const each = rowBytes(origin, gap);
-      await fetchList(workspace, origin, gap, maps, vit, signal, (done) =>
+      await fetchList(origin, gap, holders[index]!, maps, vit, signal, (done) =>
         onProgress?.({ task: 'fetch features', done: megabytes(before + done * each), total, unit: 'MB' }),
       );
       before += bytesOf(gap);
@@ -71,9 +71,9 @@ function rowBytes({ backbone, storage }: FeatureOrigin, { maps, base }: Gap): nu
 }
 
 async function fetchList(
-  workspace: Workspace,
   origin: FeatureOrigin,
   gap: Gap,
+  holders: readonly RowHolder[],
   maps: readonly MapRequest[],
   vit: () => Promise<ServedVit>,
   signal: AbortSignal | undefined,
@@ -81,7 +81,7 @@ async function fetchList(
 ): Promise<void> {
   const files = await ListFiles.open(gap, origin, maps, servedScales(origin.backbone, maps));
   try {
-    await copyHeldRows(await findHolders(workspace, gap, origin), files, signal);
+    await copyHeldRows(holders, files, signal);
     const remaining = files.remaining();
     let done = gap.images.length - remaining.length;
     report(done);

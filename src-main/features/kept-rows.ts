@@ -34,25 +34,42 @@ export async function recordRows({ folder, images }: Gap, origin: FeatureOrigin)
   await writeFileAtomic(join(folder, ROWS_FILE), JSON.stringify(rows));
 }
 
-/** Folders that have rows of a gap's images, the one with most of them first. */
-export async function findHolders(workspace: Workspace, gap: Gap, origin: FeatureOrigin): Promise<RowHolder[]> {
+/** By gap: the folders that have rows of its images, the one with most of them first. */
+export async function findHolders(
+  workspace: Workspace,
+  gaps: readonly Gap[],
+  origin: FeatureOrigin,
+): Promise<RowHolder[][]> {
   const recipe = featureRecipe(origin.backbone, origin.storage);
-  const holders: RowHolder[] = [];
+  const holders: RowHolder[][] = gaps.map(() => []);
+  if (gaps.length === 0) return holders;
   for (const key of await workspace.list('features')) {
     const folder = workspace.feature(key);
-    if (folder === gap.folder) continue;
     const kept = await readRows(folder);
     if (kept?.recipe !== recipe) continue;
     const rowOf = new Map(kept.images.map((sha256, row) => [sha256, row]));
-    const rows = new Map<number, number>();
-    for (const [place, { sha256 }] of gap.images.entries()) {
-      const row = rowOf.get(sha256);
-      if (row !== undefined) rows.set(place, row);
+    for (const [index, gap] of gaps.entries()) {
+      const holder = folder === gap.folder ? undefined : await holderOf(folder, rowOf, kept.images.length, gap);
+      if (holder) holders[index]!.push(holder);
     }
-    const scales = rows.size > 0 ? await scalesOf(folder, gap, kept.images.length) : undefined;
-    if (scales) holders.push({ folder, rows, scales });
   }
-  return holders.toSorted((a, b) => b.rows.size - a.rows.size);
+  return holders.map((each) => each.toSorted((a, b) => b.rows.size - a.rows.size));
+}
+
+/** Undefined where the folder has nothing for the gap. */
+async function holderOf(
+  folder: string,
+  rowOf: ReadonlyMap<string, number>,
+  images: number,
+  gap: Gap,
+): Promise<RowHolder | undefined> {
+  const rows = new Map<number, number>();
+  for (const [place, { sha256 }] of gap.images.entries()) {
+    const row = rowOf.get(sha256);
+    if (row !== undefined) rows.set(place, row);
+  }
+  const scales = rows.size > 0 ? await scalesOf(folder, gap, images) : undefined;
+  return scales && { folder, rows, scales };
 }
 
 /** Places of a gap that one of its holders has. */
