@@ -24,4 +24,14 @@ export function modelAddress(url: string): ModelAddress {
   return { server: `${new URL(url).origin}${prefix}`, model: decodeURIComponent(model) };
 }
 
+/**
+ * The parts of the address of a server, or of a model on it.
+ * @throws Failure `usage`
+ */
+export function serverAddress(url: string): Pick<ModelAddress, 'server'> & Partial<ModelAddress> {
+  if (!isAddress(url) || !URL.canParse(url))
+    throw new Failure('usage', `"${url}" is not the address of a server: it has to be http://HOST:PORT.`);
+  return url.includes('/v2/models/') ? modelAddress(url) : { server: url.replace(/\/+$/, '') };
+}
+
 export const isAddress = (text: string): boolean => /^https?:\/\//i.test(text);

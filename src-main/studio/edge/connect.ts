@@ -3,7 +3,7 @@ import { listBackbones } from '../../backbone/catalogue.ts';
 import { Failure } from '../../base/failure.ts';
 import { OipClient, type RetryOptions } from '../../oip/client.ts';
 import { gatheredName } from '../../oip/outputs.ts';
-import { isAddress, modelAddress } from '../../oip/served-at.ts';
+import { modelAddress, serverAddress } from '../../oip/served-at.ts';
 import type { Workspace } from '../../workspace/workspace.ts';
 import { resolveServed } from './served-backbones.ts';
 import { withToken } from './server-tokens.ts';
@@ -48,7 +48,7 @@ const RETRY: RetryOptions = { tryFor: 0 };
  * @throws Failure `usage`, `token`, `no-card` where it offers none, and those of `OipClient`
  */
 export async function lookAtServer(workspace: Workspace, { url, token }: ServerRequest): Promise<OfferedBackbone[]> {
-  const { server, model } = addressOf(url);
+  const { server, model } = serverAddress(url);
   const known = (await listBackbones(workspace)).filter(({ served }) => served);
   const offered = await withToken(workspace, server, token, async (access) => {
     const client = await OipClient.open(server, access);
@@ -109,11 +109,4 @@ async function offeredBy(client: OipClient, model: string): Promise<Omit<Offered
     url: `${client.server}/v2/models/${model}`,
     ...{ name: model, blocks, width, tokens, upto, takesImages },
   };
-}
-
-function addressOf(url: string): { server: string; model?: string } {
-  if (!isAddress(url) || !URL.canParse(url))
-    throw new Failure('usage', `"${url}" is not the address of a server: it has to be http://HOST:PORT.`);
-  if (/\/v2\/models\//.test(url)) return modelAddress(url);
-  return { server: url.replace(/\/+$/, '') };
 }

@@ -10,7 +10,7 @@ import { feedsOf, readAdaptor, type AdaptorFile } from '../../edge/adaptor.ts';
 import { alternatives, type Alternative } from '../../edge/costs.ts';
 import type { SentTensor } from '../../engine/session-messages.ts';
 import { ServedVit } from '../../features/served-vit.ts';
-import { isAddress, modelAddress } from '../../oip/served-at.ts';
+import { modelAddress, serverAddress } from '../../oip/served-at.ts';
 import { findRun } from '../../training/find-run.ts';
 import { runFile } from '../../training/run-folder.ts';
 import type { Workspace } from '../../workspace/workspace.ts';
@@ -146,8 +146,7 @@ export class EdgeDevice {
 
   /** As the server was connected to, be it here or by a command. */
   private async access(address: string): Promise<{ tokenFile?: string; caFile?: string }> {
-    if (!isAddress(address)) return {};
-    const server = address.includes('/v2/models/') ? modelAddress(address).server : address;
+    const { server } = serverAddress(address);
     const known = (await listBackbones(this.workspace)).find(
       ({ source, served }) => served && modelAddress(source).server === server,
     );

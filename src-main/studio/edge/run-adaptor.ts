@@ -9,7 +9,7 @@ import { EnergyMeter } from '../../edge/energy.ts';
 import { ServedVit } from '../../features/served-vit.ts';
 import { structureOf, type BackboneCard } from '../../oip/card.ts';
 import { OipClient, type RetryOptions } from '../../oip/client.ts';
-import { isAddress, modelAddress } from '../../oip/served-at.ts';
+import { serverAddress } from '../../oip/served-at.ts';
 import { imagesToPredict } from '../images-to-predict.ts';
 import { guessesOf, type Prediction } from '../predict.ts';
 import { readCard, type ServedAccess } from './served-backbones.ts';
@@ -118,26 +118,24 @@ export async function findBackbone(
   { server: address, cardFile, tokenFile, caFile }: ServedAccess & { server: string },
   { backbone: wanted }: AdaptorFacts,
 ): Promise<Backbone> {
-  if (!isAddress(address))
-    throw new Failure('usage', `"${address}" is not the address of a server: it has to be http://HOST:PORT.`);
-  const whole = /\/v2\/models\//.test(address) ? modelAddress(address) : { server: address.replace(/\/+$/, '') };
+  const { server, model } = serverAddress(address);
   const access = { ...(tokenFile === undefined ? {} : { tokenFile }), ...(caFile === undefined ? {} : { caFile }) };
-  const client = await OipClient.open(whole.server, access);
+  const client = await OipClient.open(server, access);
   try {
-    const names = 'model' in whole ? [whole.model] : await client.models(RETRY);
+    const names = model !== undefined ? [model] : await client.models(RETRY);
     for (const name of names) {
       const card = cardFile === undefined ? await client.card(name, RETRY) : await readCard(cardFile);
       // A model that takes pictures is found by the one that takes pixels.
       if (card?.sha256 !== wanted.sha256 || (names.length > 1 && name === `${card.name}-image`)) continue;
       const takesImages = cardFile === undefined && (await client.isReady(`${name}-image`, { tryFor: 0 }));
-      return backboneOf(card, `${whole.server}/v2/models/${name}`, { ...access, takesImages });
+      return backboneOf(card, `${server}/v2/models/${name}`, { ...access, takesImages });
     }
   } finally {
     client.close();
   }
   throw new Failure(
     'no-served-model',
-    `The server at ${whole.server} does not offer backbone ${wanted.name} (sha256 ${wanted.sha256.slice(0, 12)}...), beside which the adaptor was trained: serve it there, or give another --server.`,
+    `The server at ${server} does not offer backbone ${wanted.name} (sha256 ${wanted.sha256.slice(0, 12)}...), beside which the adaptor was trained: serve it there, or give another --server.`,
   );
 }
 
