@@ -2,7 +2,7 @@ import './styles/tokens.css';
 import './styles/base.css';
 import { mount } from 'svelte';
 import App from './App.svelte';
-import { fillMenu } from './menu.ts';
+import { fillMenu } from './commands/menu.ts';
 
 mount(App, { target: document.getElementById('app')! });
 fillMenu();

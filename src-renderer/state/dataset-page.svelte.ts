@@ -1,7 +1,7 @@
 /** A dataset that is being looked at and edited: what fits the filter, what of it is selected, and the edits. */
 import type { CallName, ReplyOf, RequestOf } from '../../src-main/studio/service/calls.ts';
-import { count } from '../format.ts';
-import { text } from '../text.ts';
+import { count } from '../text/format.ts';
+import { text } from '../text/text.ts';
 import { studio } from './studio.svelte.ts';
 import { attempt, toasts } from './toasts.svelte.ts';
 

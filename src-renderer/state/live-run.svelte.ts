@@ -1,6 +1,6 @@
 /** A run as it goes on: what was read of it, and the epochs and the pace that are told since. */
 import type { ReplyOf } from '../../src-main/studio/service/calls.ts';
-import { thinned } from '../thinning.ts';
+import { thinned } from '../charts/thinning.ts';
 import { library, type PaceEvent } from './library.svelte.ts';
 import { studio } from './studio.svelte.ts';
 import { attempt } from './toasts.svelte.ts';

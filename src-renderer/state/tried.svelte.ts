@@ -1,7 +1,7 @@
 /** Pictures that were shown to a run, newest first: one is looked at after the other. */
 import { SvelteMap } from 'svelte/reactivity';
 import type { ReplyOf } from '../../src-main/studio/service/calls.ts';
-import { text } from '../text.ts';
+import { text } from '../text/text.ts';
 import { studio } from './studio.svelte.ts';
 
 export interface Tried {

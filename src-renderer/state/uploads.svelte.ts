@@ -1,8 +1,8 @@
 /** Files on their way into the workspace: a browser tells no paths, so what is dropped there is sent. */
 import type { Answered } from '../../src-main/studio/service/client.ts';
 import { replyIn } from '../../src-main/studio/service/client.ts';
-import type { DroppedFile } from '../dropped.ts';
-import { text } from '../text.ts';
+import type { DroppedFile } from '../browser/dropped.ts';
+import { text } from '../text/text.ts';
 import { library } from './library.svelte.ts';
 import { attempt } from './toasts.svelte.ts';
 

@@ -1,10 +1,10 @@
 /** What the window works out by itself: sorting, thinning, Markdown, the veil over a picture. */
 import { describe, expect, it } from 'vitest';
-import { veil } from '../../../src-renderer/attention.ts';
-import { troubledClasses } from '../../../src-renderer/confusion.ts';
-import { parseMarkdown, programsIn } from '../../../src-renderer/markdown.ts';
-import { compareValues, pressed, sorted } from '../../../src-renderer/sorting.ts';
-import { nearest, thinned } from '../../../src-renderer/thinning.ts';
+import { veil } from '../../../src-renderer/analysis/attention.ts';
+import { troubledClasses } from '../../../src-renderer/analysis/confusion.ts';
+import { parseMarkdown, programsIn } from '../../../src-renderer/text/markdown.ts';
+import { compareValues, pressed, sorted } from '../../../src-renderer/tables/sorting.ts';
+import { nearest, thinned } from '../../../src-renderer/charts/thinning.ts';
 
 describe('sorting', () => {
   const rows = [{ of: 0.5 }, { of: null }, { of: 0.9 }, { of: undefined }, { of: 0.1 }];
