@@ -31,6 +31,23 @@ describe('stratifiedSplit', () => {
     all.forEach(({ sha256 }, index) => expect(dealt[index]).toBe(dealt[Number(sha256)]));
     expect(countVal(dealt, all, 0)).toBe(12);
   });
+
+  it('keeps equal contents of several classes together', () => {
+    // Every fifth content is in both classes.
+    const all = images([40, 40]).map((each, index) => (index % 5 ? each : { ...each, sha256: String(index % 40) }));
+    for (let seed = 1; seed < 10; seed++) {
+      const dealt = stratifiedSplit(all, 0.2, seed);
+      all.forEach(({ sha256 }, index) =>
+        expect(dealt[index]).toBe(dealt[all.findIndex((each) => each.sha256 === sha256)]),
+      );
+      for (const label of [0, 1]) expect(countVal(dealt, all, label)).toBe(8);
+    }
+  });
+
+  it('deals what it always dealt where all contents differ', () => {
+    const dealt = stratifiedSplit(images([6, 5]), 0.3, 4);
+    expect(dealt.map((split) => split[0]).join('')).toBe('tvvttttvttv');
+  });
 });
 
 const image = (path: string, sha256: string, split: 'train' | 'val' | 'test', label = 0) => ({
