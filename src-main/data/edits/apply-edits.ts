@@ -134,20 +134,20 @@ class Draft {
       missing.length === 0 ? null : `No longer there: ${missing.map((name) => JSON.stringify(name)).join(', ')}.`;
     if (there.size === 0) return { images: 0, lost };
     // A new class takes the place of the first of those that it is made of.
+    const moved = this.images.filter(({ label }) => there.has(label)).length;
     const [first] = there;
     if (!this.classes.includes(into)) {
       this.classes[first!] = into;
       there.delete(first!);
     }
-    return { images: this.take(there, this.classes.indexOf(into)), lost };
+    this.take(there, this.classes.indexOf(into));
+    return { images: moved, lost };
   }
 
-  /** Gives the images of some classes another label; those classes are no more. @returns how many images */
-  private take(from: ReadonlySet<number>, label: number): number {
-    const taken = this.images.filter((image) => from.has(image.label));
-    for (const image of taken) image.label = label;
+  /** Gives the images of some classes another label; those classes are no more. */
+  private take(from: ReadonlySet<number>, label: number): void {
+    for (const image of this.images) if (from.has(image.label)) image.label = label;
     for (const old of from) this.classes[old] = NONE;
-    return taken.length;
   }
 
   /** Whether edits have left a class without images. One that never had any is there because the user's list names it. */

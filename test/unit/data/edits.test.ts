@@ -57,11 +57,13 @@ describe('edits of a dataset', () => {
   });
 
   it('merge classes into one of them, into another, and into a new one', () => {
-    const into = (name: string) =>
-      classesOf(apply({ kind: 'merge-classes', classes: ['dog', 'bird'], into: name }).dataset);
-    expect(into('bird')).toEqual({ cat: 10, bird: 12 });
-    expect(into('cat')).toEqual({ cat: 22 });
-    expect(into('animal')).toEqual({ cat: 10, animal: 12 });
+    const into = (name: string) => {
+      const { dataset, effects } = apply({ kind: 'merge-classes', classes: ['dog', 'bird'], into: name });
+      return { classes: classesOf(dataset), moved: effects[0]!.images };
+    };
+    expect(into('bird')).toEqual({ classes: { cat: 10, bird: 12 }, moved: 10 });
+    expect(into('cat')).toEqual({ classes: { cat: 22 }, moved: 12 });
+    expect(into('animal')).toEqual({ classes: { cat: 10, animal: 12 }, moved: 12 });
   });
 
   it('give a name free that a merged or renamed class had', () => {
@@ -141,7 +143,7 @@ describe('edits of a dataset', () => {
       { images: 0, lost: 'There is no class "bird" any more.' },
       { images: 1, lost: '1 of 3 images is no longer there, 1 of 3 images is another picture by now.' },
       { images: 1, lost: null },
-      { images: 0, lost: 'No longer there: "bird".' },
+      { images: 10, lost: 'No longer there: "bird".' },
     ]);
     expect(dataset.images.filter(({ excluded }) => excluded).map(({ path }) => path)).toEqual([
       'cat/2.png',
