@@ -2,7 +2,7 @@
 import type { EpochMetrics, RunResult } from '../studio/contract.ts';
 import { settingInWords, settingOf } from '../studio/runs.ts';
 import type { Comparison, DamagedRun, ListedRun } from '../studio/runs.ts';
-import { byteSize, counted, duration, grouped, percent, table } from './format.ts';
+import { byteSize, counted, duration, grouped, milliseconds, percent, table } from './format.ts';
 import { sparkline } from './sparkline.ts';
 
 /** How a run is named on the command line, for help texts. */
@@ -108,7 +108,7 @@ export function curves(epochs: readonly EpochMetrics[]): string {
     rows.push(['val top-1', sparkline(scores), `${ends}, best ${percent(best)} at ${scores.indexOf(best) + 1}`]);
   }
   const seconds = epochs.reduce((sum, epoch) => sum + epoch.seconds, 0) / epochs.length;
-  return `${table(['CURVE', `${epochs.length} EPOCHS`, 'FIRST TO LAST'], rows)}\n${duration(seconds)} an epoch; each one is in metrics.jsonl, and in --json`;
+  return `${table(['CURVE', `${epochs.length} EPOCHS`, 'FIRST TO LAST'], rows)}\n${milliseconds(seconds)} an epoch; each one is in metrics.jsonl, and in --json`;
 }
 
 /** Trained parameters beside the head; a linear probe has none. */
