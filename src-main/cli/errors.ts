@@ -13,6 +13,7 @@ export function usageSentence(message: string): string {
   const text = message
     .replace(/^error: /, '')
     .replaceAll(/\s*\n\s*/g, ' ')
+    .replace(/\. Expected (\d+) arguments? but got (\d+)\.?/, ' ($2, not $1)')
     .replace(/ \(Did you mean (one of )?(.*?)\?\)$/, ': did you mean $1$2?')
     .trim();
   const sentence = text.charAt(0).toUpperCase() + text.slice(1);

@@ -1,5 +1,5 @@
 /** The command line: all commands and what holds for each of them. */
-import { Command } from 'commander';
+import { Command, CommanderError } from 'commander';
 import { ownVersion } from '../base/version.ts';
 import { addApplyCommands } from './commands/apply.ts';
 import { addBackboneCommands } from './commands/backbones.ts';
@@ -40,5 +40,23 @@ export function buildProgram(session: (program: Command) => Session): Command {
   addServeCommand(program, current);
   addEdgeCommands(program, current);
   addDoctorCommand(program, current);
+  sayUsage(program);
   return program;
+}
+
+/** Wrong usage that the command's own form explains. */
+const OF_THE_FORM = ['missingArgument', 'excessArguments', 'missingMandatoryOptionValue'].map(
+  (code) => `commander.${code}`,
+);
+
+/** Has each command say how it is used where words are missing or too many. */
+function sayUsage(command: Command, parents = ''): void {
+  const name = `${parents}${command.name()}`;
+  command.exitOverride((error) => {
+    if (!OF_THE_FORM.includes(error.code)) throw error;
+    const required = command.options.flatMap(({ mandatory, flags }) => (mandatory ? [`${flags} `] : [])).join('');
+    const usage = command.usage().replace('[options] ', `[options] ${required}`);
+    throw new CommanderError(error.exitCode, error.code, `${error.message}: it is used as ${name} ${usage}`);
+  });
+  for (const each of command.commands) sayUsage(each, `${name} `);
 }

@@ -28,7 +28,7 @@ describe('the command line', () => {
     [['datasets', 'lst'], "Unknown command 'lst': did you mean list?"],
     [['dataset', 'list'], "Unknown command 'dataset': did you mean datasets?"],
     [['datasets', 'list', '--jsn'], "Unknown option '--jsn': did you mean --json?"],
-    [['datasets', 'show'], "Missing required argument 'name'."],
+    [['datasets', 'show'], "Missing required argument 'name': it is used as sidetune datasets show [options] <name>."],
     [['datasets', 'add', 'x', '--format', 'zip'], /--format <format>' argument 'zip' is invalid.*auto, folder, lists/],
     [['datasets', 'add', 'x', '--name'], /--name <name>' argument missing/],
   ])('%j is wrong usage: 2, one sentence, with a suggestion', async (args, sentence) => {

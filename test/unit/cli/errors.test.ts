@@ -58,6 +58,9 @@ describe('how a command ends', () => {
     expect(usageSentence("error: unknown option '--ra'\n(Did you mean one of --rank, --rate?)")).toBe(
       "Unknown option '--ra': did you mean one of --rank, --rate?",
     );
+    expect(usageSentence("error: too many arguments for 'show'. Expected 1 argument but got 2.: it is used as x")).toBe(
+      "Too many arguments for 'show' (2, not 1): it is used as x.",
+    );
     expect(usageSentence("error: missing required argument 'run'")).toBe("Missing required argument 'run'.");
   });
 
