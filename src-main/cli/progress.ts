@@ -32,7 +32,7 @@ interface Pace {
 export class ProgressPrinter {
   private pace: Pace | undefined;
   private lastEpoch = '';
-  /** Best of the epochs that were reported, with where it was. */
+  /** Best of the run's epochs, with where it was. */
   private best: { epoch: number; top1: number } | undefined;
   /** The newest line that was held back. */
   private pending = '';
@@ -52,7 +52,6 @@ export class ProgressPrinter {
     if (this.pace?.task !== task || done < this.pace.done) {
       this.finish();
       this.lastEpoch = '';
-      this.best = undefined;
       this.pace = { task, startedAt: this.now(), startedWith: Math.max(0, done - 1), done, total, unit };
     }
     this.pace.done = done;
@@ -63,14 +62,26 @@ export class ProgressPrinter {
   }
 
   /** One epoch of `epochs` is done. Until the next, the task's reports go on with its line. */
-  epoch({ epoch, loss, val }: EpochReport, epochs: number): void {
-    if (val && !(this.best && this.best.top1 >= val.top1)) this.best = { epoch, top1: val.top1 };
+  epoch(report: EpochReport, epochs: number): void {
+    const { epoch, loss, val } = report;
+    if (epoch === 1) this.best = undefined;
+    this.compare(report);
     const better = this.best && val && this.best.top1 > val.top1 ? this.best : undefined;
     const best = better ? ` (best ${percent(better.top1)}, epoch ${better.epoch})` : '';
     this.lastEpoch = `epoch ${epoch}/${epochs}: loss ${loss.toFixed(4)}, val top-1 ${percent(val?.top1)}${best}`;
     const last = epoch >= epochs;
     this.show(`${this.lastEpoch}${this.tail()}`, last);
     if (last) this.lastEpoch = '';
+  }
+
+  /** The next epoch reported is of a run that these were done of before. */
+  goesOn(before: readonly EpochReport[]): void {
+    this.best = undefined;
+    for (const report of before) this.compare(report);
+  }
+
+  private compare({ epoch, val }: EpochReport): void {
+    if (val && !(this.best && this.best.top1 >= val.top1)) this.best = { epoch, top1: val.top1 };
   }
 
   /** Rate and time left of the task, as far as they are known. */

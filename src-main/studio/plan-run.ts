@@ -35,6 +35,7 @@ export interface RunPlan {
 export async function planRun(workspace: Workspace, request: TrainRequest, options: TaskOptions): Promise<RunPlan> {
   if (typeof request.resume === 'string') {
     const { run, dataset } = await readConfig(workspace, request.resume);
+    if (await readResult(workspace, run)) throw finished(run);
     if (dataset === request.dataset && !(await hasDataset(workspace, dataset))) throw datasetGone(run, dataset);
   }
   await checkDatasetIsThere(workspace, request.dataset);
@@ -97,7 +98,6 @@ async function runToResume(
         'usage',
         `Run ${resume} was of dataset ${config.dataset} and backbone ${config.backbone}, not of ${dataset.name} and ${backbone.name}.`,
       );
-    if (await readResult(workspace, resume)) throw finished(resume);
     return config;
   }
   const newest = (await unfinishedRuns(workspace)).findLast(

@@ -9,6 +9,7 @@ import type { Pace, TrainingJob, TrainingOutcome } from '../training/job.ts';
 import { frozenFactsOf } from '../training/open-run.ts';
 import {
   claimRunId,
+  readMetrics,
   readResult,
   runFile,
   writeConfig,
@@ -31,15 +32,15 @@ import type { TrainRequest } from './train-request.ts';
 export interface TrainOptions extends TaskOptions {
   /** Asks for a forecast, told before anything else begins. */
   onForecast?: (forecast: Forecast) => void;
-  /** The run has its id: from here on it can be gone on with. */
-  onStart?: (run: string) => void;
+  /** The run has its id: from here on it can be gone on with. With the epochs that were done before. */
+  onStart?: (run: string, before: readonly EpochMetrics[]) => void;
   onEpoch?: (epoch: EpochMetrics, epochs: number) => void;
   onPace?: (pace: Pace) => void;
 }
 
 /**
  * The main job: dataset and backbone found or imported, features extracted where the cache lacks them, the run trained
- * in its own process and its result kept.
+ * in its own process and its result kept. A run to go on with that is done already gives the result that it has.
  * @throws Failure with the sentence for the user; the signal's reason when stopped.
  */
 export async function train(
@@ -47,6 +48,12 @@ export async function train(
   request: TrainRequest,
   options: TrainOptions = {},
 ): Promise<RunResult> {
+  const { resume } = request;
+  const done = typeof resume === 'string' ? await readResult(workspace, resume) : null;
+  if (done) {
+    options.onRemark?.(`Run ${done.run} is done already: this is its result.`);
+    return done;
+  }
   const log = new RunLog(workspace);
   const onRemark = (sentence: string): void => {
     log.say('remark', sentence);
@@ -157,7 +164,9 @@ async function trainLocked(
     if (await readResult(workspace, run)) throw finished(run);
     await sweepTemporaries(workspace.run(run));
     await writeConfig(workspace, job.config);
-    options.onStart?.(run);
+    // Lines that cannot be read are the trainer's to refuse.
+    const before = job.resume ? await readMetrics(runFile(workspace, run, 'metrics')).catch(() => []) : [];
+    options.onStart?.(run, before);
     const outcome = await trainInProcess(job, {
       onPace: (pace) => {
         options.onProgress?.({ task: 'train', done: pace.done, total: pace.total, unit: 'images' });

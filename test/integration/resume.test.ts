@@ -98,12 +98,13 @@ describe('a run that is cut off', () => {
     await expectSame('orphaned', await stage.train('orphaned', ...settings, '--resume'));
   });
 
-  it('has nothing to resume when it is finished', async () => {
+  it('has nothing to resume when it is finished, and by its name gives its result', async () => {
     const ended = await runCli(stage.trainArgs('whole', ...settings, '--resume'));
     expect(ended.code).toBe(1);
     expect(ended.json).toMatchObject({ error: { code: 'nothing-to-resume' } });
     const byName = await runCli(stage.trainArgs('whole', ...settings, '--resume', whole.run));
-    expect(byName.json).toMatchObject({ error: { code: 'finished' } });
+    expect(byName).toMatchObject({ code: 0, json: whole });
+    expect(byName.stderr).toBe(`Run ${whole.run} is done already: this is its result.\n`);
   });
 
   it('and whose checkpoint is cut short gets a sentence and keeps its files', async () => {

@@ -150,7 +150,8 @@ export function addTrainCommand(program: Command, session: Session): void {
         onForecast: (forecast) => {
           for (const line of describeForecast(forecast)) session.remark(line);
         },
-        onStart: (run) => {
+        onStart: (run, before) => {
+          session.progress.goesOn(before);
           goOn = `go on with: ${resumeCommand(run, session.globals().workspace)}`;
           session.whenInterrupted = `Interrupted; ${goOn}`;
         },

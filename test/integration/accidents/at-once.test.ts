@@ -23,19 +23,18 @@ describe('two commands at once', () => {
     expect(features).toEqual(await traceOf(join(scene.path('whole'), 'features')));
   });
 
-  it('go on with the same run: one of them is refused, and the run is right', async () => {
+  it('go on with the same run: one of them is refused or comes when it is done, and the run is right', async () => {
     await scene.copy('whole', 'twice', 'runs');
     await scene.run('twice', scene.trainArgs(), {
       onStart: (child) => void until(() => scene.epochsDone('twice') >= 2).then(() => child.kill('SIGKILL')),
     });
     const args = ['train', '--resume', scene.runs('twice')[0]!];
     const endings = await Promise.all([scene.run('twice', args), scene.run('twice', args)]);
-    const codes = endings.map(({ code }) => code).sort();
-    expect(codes).toEqual([0, 1]);
-    const [refused] = endings.filter(({ code }) => code === 1);
-    expect(refused!.stderr).toMatch(/is being trained by another process|is finished/);
-    const done = endings.find(({ code }) => code === 0)!.json as RunResult;
-    expect([done.loss, done.test]).toEqual([whole.loss, whole.test]);
+    const done = endings.filter(({ code }) => code === 0);
+    expect(done).not.toEqual([]);
+    for (const { json } of done) expect(json).toMatchObject({ loss: whole.loss, test: whole.test });
+    const told = endings.map(({ stderr }) => stderr).join('');
+    expect(told).toMatch(/is being trained by another process|is finished|is done already/);
   });
 
   it('import the same folder, and one removes while others read: whole or not there', async () => {

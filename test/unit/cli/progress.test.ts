@@ -61,6 +61,16 @@ describe('progress into a file', () => {
     ]);
   });
 
+  it('knows the best of the epochs that a run goes on from, and forgets it with the next run', () => {
+    const progress = printer({ isTTY: true, columns: 200 });
+    progress.goesOn([0.5, 0.9, 0.7].map((top1, index) => ({ epoch: index + 1, loss: 1, val: { top1 } })));
+    progress.report({ task: 'train', done: 310, total: 400, unit: 'images' });
+    progress.epoch({ epoch: 4, loss: 0.5, val: { top1: 0.8 } }, 4);
+    expect(written.at(-2)).toContain('val top-1 80.0 % (best 90.0 %, epoch 2)');
+    progress.epoch({ epoch: 1, loss: 0.5, val: { top1: 0.6 } }, 1);
+    expect(written.at(-2)).not.toContain('best');
+  });
+
   it('shows epochs of which nothing else is known', () => {
     const progress = printer({});
     progress.epoch({ epoch: 2, loss: 0.5, val: { top1: 0.25 } }, 2);
