@@ -19,9 +19,12 @@ export function declaredGrid(method: Method, { blocks, prefix }: { blocks: numbe
   }
 }
 
-/** Two thirds and five sixths of the blocks: 8 and 10 of 12. */
+/**
+ * Two thirds of the blocks, and all: near the pretraining it is the last ones that hold the answer (ViT-Ti, best on val
+ * of k = 8 and 12: Caltech objects 62.5 and 88.5 %, garments 82.5 and 86.0 %), far from it the middle ones.
+ */
 function uptos(blocks: number): number[] {
-  return [...new Set([(2 * blocks) / 3, (5 * blocks) / 6].map((upto) => Math.max(1, Math.round(upto))))];
+  return [...new Set([Math.max(1, Math.round((2 * blocks) / 3)), blocks])];
 }
 
 /** A grid for some methods, in place of the declared ones. */
