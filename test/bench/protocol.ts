@@ -2,7 +2,7 @@
  * What the methods reach on given datasets, by a protocol that reads test once: each method's defaults, and the best
  * on val of eight settings a method, chosen with the test split unread (seed 1), then seeds 1 to 3 with it.
  *
- * `npm run bench:protocol -- --backbone FILE.onnx --workspace DIR DATASET...`; what is done is kept in the
+ * `npm run bench:protocol -- --backbone FILE.onnx --workspace DIR [--methods last,miet] DATASET...`; what is done is kept in the
  * workspace's protocol.jsonl and not done again.
  */
 import { basename, join } from 'node:path';
@@ -43,13 +43,15 @@ const { values, positionals } = parseArgs({
     backbone: { type: 'string' },
     workspace: { type: 'string' },
     parallel: { type: 'string', default: '2' },
+    methods: { type: 'string', default: METHODS.join(',') },
   },
 });
 if (!values.backbone || positionals.length === 0) {
-  console.error('usage: npm run bench:protocol -- --backbone FILE.onnx [--workspace DIR] [--parallel 2] DATASET...');
+  console.error('usage: npm run bench:protocol -- --backbone FILE.onnx [--workspace DIR] [--methods last,miet] [--parallel 2] DATASET...');
   process.exit(2);
 }
 const backbone = values.backbone;
+const methods = z.array(z.enum(METHODS)).parse(values.methods.split(','));
 const workspace = await Workspace.open(values.workspace);
 const log = join(workspace.root, 'protocol.jsonl');
 const known = new Map(
@@ -85,13 +87,13 @@ async function runAll(dataset: string, choices: readonly SettingsChoice[], noTes
 const rows: string[][] = [['dataset', 'method', 'settings', 'val', 'test mean', 'spread', 'seconds', 'trainer MB']];
 for (const dataset of positionals) {
   await extractAll(dataset);
-  for (const method of METHODS) {
+  for (const method of methods) {
     const tuned = await runAll(dataset, GRIDS[method], true);
     const best = tuned.reduce((winner, result) => (result.val!.top1 > winner.val!.top1 ? result : winner));
     await addRow(dataset, 'chosen on val', GRIDS[method][tuned.indexOf(best)]!);
   }
 }
-for (const dataset of positionals) for (const method of METHODS) await addRow(dataset, 'defaults', { method });
+for (const dataset of positionals) for (const method of methods) await addRow(dataset, 'defaults', { method });
 console.log(columns(rows));
 
 /** The features that all runs on a dataset share: LAST's maps serve MIET too. */
