@@ -1,10 +1,10 @@
 import type { StepForm } from '../../src-main/methods/network.ts';
 import { tsSide } from './measure.ts';
-import type { Bench, Row } from './outcome.ts';
+import type { MakeBench, Row } from './outcome.ts';
 import type { ShapeName } from './shapes.ts';
 import { sweepBenches } from './sweeps/benches.ts';
 
-export const benches: Record<string, (threads: number) => Bench> = {
+export const benches: Record<string, MakeBench> = {
   ...sweepBenches,
   'last-step': (threads) => {
     const side = (shape: ShapeName, form: StepForm, batch = 16) =>

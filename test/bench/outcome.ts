@@ -14,6 +14,9 @@ export interface Bench {
   rows?: (outcome: Outcome) => Row[];
 }
 
+/** Makes a bench for a number of threads; whole where a small size of it would be the default. */
+export type MakeBench = (threads: number, options?: { whole?: boolean }) => Bench;
+
 export interface Outcome {
   sides: Record<string, SideSummary>;
   ratio: Record<string, Ratio>;

@@ -1,4 +1,5 @@
-// usage: npm run bench -- NAME [--json] [--repeats N] [--threads N] [--seconds N]; NAME `table` runs all with a number to reach
+// usage: npm run bench -- NAME [--json] [--repeats N] [--threads N] [--seconds N] [--whole]; NAME `table` runs all with a
+// number to reach; --whole takes the full size where a bench has a small one too.
 // Each side runs in processes of its own, interleaved. With --json the last line of stdout is
 // {"name","sides":{...},"ratio":{...},"rows":[...]}; progress goes to stderr.
 import { availableParallelism } from 'node:os';
@@ -26,6 +27,7 @@ const { values, positionals } = parseArgs({
     features: { type: 'string' },
     pictures: { type: 'string' },
     seconds: { type: 'string' },
+    whole: { type: 'boolean' },
   },
 });
 
@@ -44,7 +46,7 @@ await runCommand(values.json, async () => {
       'usage',
       `There is no bench '${name}'; there are: ${Object.keys(benches).join(', ')}, backbone, ui, sweep-ui, edge, edge-link, table.`,
     );
-  const bench = make(threads);
+  const bench = make(threads, values);
   const outcome = await run(name, bench, threads);
   console.log(outcomeText(bench, outcome));
   if (values.json) console.log(JSON.stringify(outcomeJson(name, bench, outcome)));
@@ -100,7 +102,7 @@ async function edgeLink(): Promise<void> {
 
 /** Every number that is to be reached, side by side with what is reached here. */
 async function table(threads: number): Promise<void> {
-  const toRun = Object.entries(benches).map(([name, make]): [string, Bench] => [name, make(threads)]);
+  const toRun = Object.entries(benches).map(([name, make]): [string, Bench] => [name, make(threads, values)]);
   const python = existingPeers();
   if (python) toRun.unshift(['peers', peersBench(python, { threads }, log).bench]);
   const rows: Row[] = [];

@@ -1,7 +1,6 @@
 // usage: edge-device.ts [--images N] [--epochs N]
 // MIET trained on a device with features of a served ViT of ViT-B's shape, the device's processes from the outside: the
 // most memory that each has held, and that all held together. Threads come from BENCH_THREADS.
-import { readdirSync, readFileSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -13,61 +12,11 @@ import { writeOrientationSet } from '../../../src-main/data/sample/orientation.t
 import { Workspace } from '../../../src-main/workspace/workspace.ts';
 import { runCli } from '../../integration/cli/run-cli.ts';
 import { startEdge } from '../../integration/edge/edge-process.ts';
+import { Watch } from '../watch.ts';
 
 const { values } = parseArgs({
   options: { images: { type: 'string', default: '1000' }, epochs: { type: 'string', default: '2' } },
 });
-/** Looks at a process and all that it has started. */
-class Watch {
-  /** Bytes that the largest of the processes has held at most; that all held together in a moment. */
-  largest = 0;
-  together = 0;
-  private readonly peaks = new Map<string, number>();
-  private timer: NodeJS.Timeout | undefined;
-
-  start(root: number): void {
-    this.timer = setInterval(() => this.look(root), 50);
-  }
-
-  stop(): void {
-    clearInterval(this.timer);
-  }
-
-  /** A line a process. */
-  described(): string {
-    return [...this.peaks].map(([what, bytes]) => `${(bytes / 2 ** 20).toFixed(0)} MiB  ${what}`).join('\n');
-  }
-
-  private look(root: number): void {
-    const processes = new Map<number, { parent: number; now: number; peak: number; what: string }>();
-    for (const name of readdirSync('/proc').filter((each) => /^\d+$/.test(each))) {
-      try {
-        const status = readFileSync(`/proc/${name}/status`, 'utf8');
-        const of = (field: string) => Number(new RegExp(`^${field}:\\s+(\\d+)`, 'm').exec(status)?.[1] ?? 0);
-        const command = readFileSync(`/proc/${name}/cmdline`, 'utf8').split('\0');
-        const what = `${name} ${command
-          .filter((word) => word.includes('/'))
-          .slice(1, 3)
-          .join(' ')}`;
-        processes.set(Number(name), { parent: of('PPid'), now: 1024 * of('VmRSS'), peak: 1024 * of('VmHWM'), what });
-      } catch {
-        // It has ended.
-      }
-    }
-    const isOurs = (pid: number): boolean => {
-      const found = processes.get(pid);
-      return pid === root || (found !== undefined && found.parent !== pid && isOurs(found.parent));
-    };
-    const ours = [...processes].filter(([pid]) => isOurs(pid)).map(([, each]) => each);
-    for (const { what, peak } of ours) this.peaks.set(what, peak);
-    this.largest = Math.max(this.largest, ...ours.map(({ peak }) => peak));
-    this.together = Math.max(
-      this.together,
-      ours.reduce((sum, { now }) => sum + now, 0),
-    );
-  }
-}
-
 const threads = process.env.BENCH_THREADS ?? '1';
 const folder = await mkdtemp(join(tmpdir(), 'edge-device-'));
 try {

@@ -1,10 +1,11 @@
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { tsSide, type Side } from '../measure.ts';
-import type { Bench, Row } from '../outcome.ts';
+import type { MakeBench, Row } from '../outcome.ts';
+import { sweepSpeed } from './speed.ts';
 
 /** Of sweeps: how well samplers search, what the scheduler takes, and what trials side by side save. */
-export const sweepBenches: Record<string, (threads: number) => Bench> = {
+export const sweepBenches: Record<string, MakeBench> = {
   samplers: () => {
     const side = (sampler: string) => tsSide('samplers.ts', ['--sampler', sampler], 1);
     const optuna = optunaSide('optuna_regret.py');
@@ -65,49 +66,7 @@ export const sweepBenches: Record<string, (threads: number) => Bench> = {
       },
     };
   },
-  sweep: () => {
-    const side = (how: string) => tsSide('sweep.ts', ['--how', how], 1);
-    return {
-      about:
-        'eight trials of MIET over 400 pictures: separate runs with all threads, one trial at a time with one thread and with all, one a core, four lanes a core; and four settings of LAST by themselves, apart and as lanes',
-      sides: {
-        separate: side('separate'),
-        one: side('one'),
-        one_all_threads: side('one-all-threads'),
-        all: side('all'),
-        lanes: side('lanes'),
-        four_apart: tsSide('lanes.ts', ['--apart'], 1),
-        four_lanes: tsSide('lanes.ts', [], 1),
-      },
-      ratios: {
-        over_separate: ['separate', 'all'],
-        over_one: ['one', 'all'],
-        over_all_threads: ['one_all_threads', 'all'],
-        lanes_over_one: ['one', 'lanes'],
-        lanes_over_all_threads: ['one_all_threads', 'lanes'],
-        four_lanes: ['four_apart', 'four_lanes'],
-      },
-      repeats: 1,
-      rows: ({ ratio }) => {
-        const { over_one: one, over_all_threads: all, lanes_over_one: lanes, four_lanes: four } = ratio;
-        const times = (of: string) => `${ratio[of]!.time.toFixed(2)} x`;
-        return [
-          {
-            what: '8 trials, as many workers as cores, against one worker with one thread and with all',
-            asked: '1.8 x on two cores, and never slower',
-            measured: `${times('over_one')} and ${times('over_all_threads')}; with four lanes ${times('lanes_over_one')} and ${times('lanes_over_all_threads')}`,
-            reached: Math.max(one!.time, lanes!.time) >= 1.8 && all!.time >= 1,
-          },
-          {
-            what: '4 settings as lanes of one process against four processes, one after the other',
-            asked: 'never slower',
-            measured: `${times('four_lanes')}, with ${(1 / four!.memory).toFixed(2)} x the memory of one`,
-            reached: four!.time >= 1,
-          },
-        ];
-      },
-    };
-  },
+  sweep: (_, { whole = false } = {}) => sweepSpeed(whole),
 };
 
 type Figures = Readonly<Record<string, number>>;
