@@ -39,11 +39,17 @@ export async function chooseLanes(
   const { settings, frozen, threads } = question;
   const { layout, blocks, classes } = frozen;
   const shape = laneKey({ ...settings, seed: 0, limit: null });
-  const of = { processor: cpus()[0]?.model ?? process.arch, onnxruntime: ORT_VERSION, shape, layout, blocks, classes };
+  const processor = cpus()[0]?.model ?? process.arch;
+  const of = { processor, onnxruntime: ORT_VERSION, shape, layout, blocks, classes: atMost(classes) };
   const probe = { file: `lanes-${settings.method}`, field: 'times', of, schema: laneTimesSchema };
   const times = await keptProbe(workspace, probe, () => timeInProcess(question, signal));
   // A probe that came to grief is no reason not to train.
   return times ? lanesFor(times, (settings.epochs * images) / threads) : 1;
+}
+
+/** A power of two, and no small one: a head of a few classes more takes no longer, and is not worth another probe. */
+function atMost(classes: number): number {
+  return Math.max(64, 2 ** Math.ceil(Math.log2(classes)));
 }
 
 /** The fewest lanes, a power of two, with which the start of a process is a small part of a trial. */

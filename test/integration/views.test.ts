@@ -46,7 +46,8 @@ it('comes to the same numbers when it is killed, and keeps views of the training
 });
 
 it('is a setting of sweeps, whose trials share the views that the richest of them has', async () => {
-  const what = ['--dataset', scene.dataset, '--backbone', scene.backbone, '--method', 'linear', '--no-test'];
+  const data = ['--dataset', scene.dataset, '--backbone', scene.backbone];
+  const what = [...data, '--method', 'linear', '--no-test', '--threads', '1'];
   const { json } = await scene.succeed('sweep', ['sweep', ...what, '--epochs', '2', '--grid', 'views=1,2']);
   const { trials } = z
     .object({ trials: z.array(z.object({ state: z.string(), loss: z.number(), settings: z.looseObject({}) })) })
@@ -57,6 +58,6 @@ it('is a setting of sweeps, whose trials share the views that the richest of the
   ]);
   expect(trials[0]!.loss).not.toBe(trials[1]!.loss);
   expect(listsOf('sweep')).toEqual([16, 2 * 48]);
-  const alone = await scene.succeed('sweep', ['train', ...what, '--epochs', '2', '--threads', '1']);
+  const alone = await scene.succeed('sweep', ['train', ...what, '--epochs', '2']);
   expect(trials[0]!.loss).toBeCloseTo((alone.json as { loss: number }).loss, 5);
 });

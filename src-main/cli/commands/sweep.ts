@@ -5,20 +5,22 @@ import { Failure } from '../../base/failure.ts';
 import { MOST_LANES, PRUNERS, SAMPLERS } from '../../studio/contract.ts';
 import type { SweepAnswer, SweepOptions, SweepRequest } from '../../studio/sweeps/run-sweep.ts';
 import { settingInWords } from '../../studio/runs.ts';
-import { byteCount, checkFlags, wholeNumber } from '../flags.ts';
+import { byteCount, checkFlags, MOST_THREADS, wholeNumber } from '../flags.ts';
 import { counted, percent } from '../format.ts';
 import { readJsonFile } from '../json-file.ts';
 import { describeSweep, sweepTable, SWEEP } from '../sweep-words.ts';
 import type { Session } from '../session.ts';
 import { addRunFlags, readTrainFlags, shellWord } from './train.ts';
 
-const lanesFlag = z.string().transform((text, context): number | 'auto' => {
-  if (text === 'auto') return text;
-  const { data } = wholeNumber('--lanes', { min: 1, max: MOST_LANES }).safeParse(text);
-  if (data !== undefined) return data;
-  context.addIssue(`--lanes takes auto or a whole number from 1 to ${MOST_LANES}, not "${text}".`);
-  return z.NEVER;
-});
+/** `auto` or a whole number, as typed after `flag`. */
+const autoOr = (flag: string, max: number) =>
+  z.string().transform((text, context): number | 'auto' => {
+    if (text === 'auto') return text;
+    const { data } = wholeNumber(flag, { min: 1, max }).safeParse(text);
+    if (data !== undefined) return data;
+    context.addIssue(`${flag} takes auto or a whole number from 1 to ${max}, not "${text}".`);
+    return z.NEVER;
+  });
 
 /** Flags that a sweep has beside those of `train`, as commander hands them over. */
 const sweepFlags = z.object({
@@ -28,7 +30,8 @@ const sweepFlags = z.object({
   pruner: z.enum(PRUNERS).optional(),
   trials: wholeNumber('--trials', { min: 1 }).optional(),
   parallel: wholeNumber('--parallel', { min: 1 }).optional(),
-  lanes: lanesFlag.optional(),
+  lanes: autoOr('--lanes', MOST_LANES).optional(),
+  threads: autoOr('--threads', MOST_THREADS).optional(),
   memory: byteCount('--memory').optional(),
   deterministic: z.boolean().optional(),
   retrain: z.boolean().optional(),
@@ -45,7 +48,7 @@ const moreFlags = sweepFlags.pick({ trials: true, parallel: true });
 
 export function addSweepCommand(program: Command, session: Session): void {
   const sweep = program.command('sweep').description('train many settings side by side over the same features');
-  addSweepFlags(addRunFlags(sweep)).action(async (options: unknown) => {
+  addSweepFlags(addRunFlags(sweep)).action(async (options: object) => {
     const { resume, trials, parallel } = checkFlags(sweepFlags, options);
     if (resume !== undefined) return goOn(session, resume === true ? undefined : resume, { trials, parallel });
     const request = await requestOf(options);
@@ -210,16 +213,19 @@ function addSweepFlags(command: Command): Command {
       '--lanes <n>',
       'trials of the same shapes and seed that a process trains together (default: auto, as many as pay)',
     )
-    .option('--threads <n>', 'of each trial, fixed for the whole sweep (default: 1)')
+    .option(
+      '--threads <n>',
+      'of each trial, fixed for the whole sweep (default: auto, 1, or more where there are fewer trials than cores)',
+    )
     .option('--memory <bytes>', 'what trials that run together may take, such as 4GB')
     .option('--deterministic', 'tpe and pruners decide in a fixed order: later, and the same each time')
     .option('--retrain', 'train the winner on train and val, and read test for that')
     .option('--resume [sweep]', 'go on with a sweep, or with the newest unfinished one');
 }
 
-async function requestOf(options: unknown): Promise<SweepRequest> {
+async function requestOf(options: object): Promise<SweepRequest> {
   const { grid, space, resume: _, ...how } = checkFlags(sweepFlags, options);
-  const { dataset, backbone, settings, resume: __, ...run } = readTrainFlags(options);
+  const { dataset, backbone, settings, resume: __, ...run } = readTrainFlags({ ...options, threads: undefined });
   const missing = Object.entries({ '--dataset': dataset, '--backbone': backbone }).filter(
     ([, given]) => given === undefined,
   );
@@ -233,7 +239,6 @@ async function requestOf(options: unknown): Promise<SweepRequest> {
   const { readGrid } = await import('../../studio/contract.ts');
   return {
     ...run,
-    lanes: 'auto',
     ...how,
     dataset,
     backbone,

@@ -94,8 +94,10 @@ export const sweepStartSchema = z.object({
   pruner: z.enum(PRUNERS).optional(),
   trials: z.int().min(1).optional(),
   parallel: z.int().min(1).optional(),
-  /** Trials that a process trains together, at most. */
-  lanes: z.int().min(1).max(MOST_LANES).optional(),
+  /** Trials that a process trains together, at most; as many as pay when left out. */
+  lanes: z.union([z.literal('auto'), z.int().min(1).max(MOST_LANES)]).optional(),
+  /** Of each trial; as many as the number of trials leaves to each when left out. */
+  threads: z.union([z.literal('auto'), z.int().min(1)]).optional(),
   /** Bytes for all trials that run together. */
   memory: z.number().positive().optional(),
   deterministic: z.boolean().optional(),

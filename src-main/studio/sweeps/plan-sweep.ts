@@ -26,12 +26,12 @@ export interface SweepRequest extends Pick<
   /** Processes that train; as many as there are threads for when left out. */
   parallel?: number;
   /**
-   * Trials that a process trains together, at most, where they differ in nothing but what a graph is fed; `auto` for what
-   * pays on this machine, 1 when left out.
+   * Trials that a process trains together, at most, where they differ in nothing but what a graph is fed; `auto`, also
+   * when left out, for what pays on this machine.
    */
   lanes?: number | 'auto';
-  /** Of each trial; 1 when left out, which is what gets most trials done. */
-  threads?: number;
+  /** Of each trial; `auto`, also when left out, for `threadsFor`. */
+  threads?: number | 'auto';
   /** Bytes for all trials that run together. */
   memory?: number;
   deterministic?: boolean;
@@ -42,7 +42,7 @@ export interface SweepRequest extends Pick<
 export interface SweepPlan {
   run: RunPlan;
   space: SweepSpace;
-  config: Omit<SweepConfig, 'sweep' | 'created' | 'stepForms'>;
+  config: Omit<SweepConfig, 'sweep' | 'created' | 'stepForms' | 'lanes'>;
 }
 
 const DEFAULT_TRIALS = 20;
@@ -79,7 +79,9 @@ export async function planSweep(workspace: Workspace, request: SweepRequest, opt
       'dataset',
       `Dataset ${run.dataset.name} has no val split, by which a sweep tells settings apart: import it with one.`,
     );
-  const threads = request.threads ?? 1;
+  const trials = request.trials ?? points?.length ?? DEFAULT_TRIALS;
+  const { threads: wanted = 'auto' } = request;
+  const threads = wanted === 'auto' ? threadsFor(Math.min(trials, points?.length ?? trials), run.threads) : wanted;
   const parallel = request.parallel ?? Math.max(1, Math.floor(run.threads / threads));
   if (deterministic && parallel > FIXED_LAG)
     throw new Failure('usage', `With --deterministic at most ${FIXED_LAG} trials run at a time, not ${parallel}.`);
@@ -100,9 +102,8 @@ export async function planSweep(workspace: Workspace, request: SweepRequest, opt
       sampler,
       pruner,
       seed: request.settings?.seed ?? 1,
-      trials: request.trials ?? points?.length ?? DEFAULT_TRIALS,
+      trials,
       parallel,
-      lanes: typeof request.lanes === 'number' ? request.lanes : 1,
       threads,
       memory: memory ?? null,
       lag: deterministic ? FIXED_LAG : null,
@@ -112,6 +113,17 @@ export async function planSweep(workspace: Workspace, request: SweepRequest, opt
       device: request.device ?? 'cpu',
     },
   };
+}
+
+/**
+ * Threads of each trial where nobody says how many. One gets most trials done, as long as there is a trial for every core:
+ * threads of a step wait for each other, and trials do not. Fewer trials share the cores evenly.
+ *
+ * A rule rather than a measurement, and blind to the number of workers, because the last bits of a trial hang on its
+ * threads: the same sweep has the same trials whatever its workers, and however often it is asked for on a machine.
+ */
+export function threadsFor(trials: number, cores: number): number {
+  return Math.max(1, Math.floor(cores / trials));
 }
 
 /** Whether every point can be tried. */

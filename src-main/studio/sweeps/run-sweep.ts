@@ -20,28 +20,25 @@ import {
   sweepFile,
   writeControls,
   writeSweepConfig,
-  type AskedControls,
 } from '../../sweep/sweep-folder.ts';
 import { SweepState } from '../../sweep/sweep-state.ts';
 import { buildNetwork } from '../../training/build-network.ts';
 import { frozenFactsOf } from '../../training/open-run.ts';
 import type { Settings } from '../../training/settings.ts';
 import { splitImages, type SplitImages } from '../../training/split-images.ts';
-import { chooseLanes } from '../../training/lane-choice.ts';
-import { chooseStep } from '../../training/step-choice.ts';
 import { takeLock } from '../../workspace/lock.ts';
 import type { Workspace } from '../../workspace/workspace.ts';
 import { datasetAsEdited } from '../datasets/datasets.ts';
 import { hashesOf, planRun, type RunPlan } from '../plan-run.ts';
+import { askedControls, ControlsFile } from './controls-file.ts';
+import { chooseForms, lanesThatPay } from './how-to-train.ts';
 import {
-  exampleSettings,
   longestEpochs,
   mostViews,
   planSweep,
   probes,
   seedsOf,
   settingsByMaps,
-  type SweepPlan,
   type SweepRequest,
 } from './plan-sweep.ts';
 import { answerOf, type SweepAnswer } from './sweep-answer.ts';
@@ -66,8 +63,9 @@ export async function startSweep(
   options: SweepOptions = {},
 ): Promise<SweepAnswer> {
   const plan = await planSweep(workspace, request, options);
-  const stepForms = await chooseForms(workspace, plan, request, options);
-  const lanes = request.lanes === 'auto' ? await lanesThatPay(workspace, plan, options) : plan.config.lanes;
+  const stepForms = await chooseForms(workspace, plan, request.stepForm, options);
+  const { lanes: asked = 'auto' } = request;
+  const lanes = asked === 'auto' ? await lanesThatPay(workspace, plan, options) : asked;
   const sweep = await claimSweepId(workspace, plan.config.dataset);
   const config: SweepConfig = { ...plan.config, lanes, sweep, created: new Date().toISOString(), stepForms };
   return locked(workspace, sweep, async () => {
@@ -143,42 +141,6 @@ function checkSame(config: SweepConfig, { dataset, backbone, splits }: RunPlan):
   );
 }
 
-/** How steps are computed, fixed for the whole sweep before anything else makes the machine busy. */
-async function chooseForms(
-  workspace: Workspace,
-  { run, space, config }: SweepPlan,
-  { stepForm }: SweepRequest,
-  options: TaskOptions,
-): Promise<SweepConfig['stepForms']> {
-  const frozen = frozenFactsOf(run.backbone, run.dataset.classes.length);
-  const forms: SweepConfig['stepForms'] = {};
-  for (const [method, settings] of exampleSettings(space, run)) {
-    const question = { settings, frozen, threads: config.threads, engine: config.engine };
-    forms[method] = (await chooseStep(workspace, question, run.splits.train.length, stepForm, options)).stepForm;
-  }
-  return forms;
-}
-
-/**
- * Lanes that pay on this machine. Where trials learn from each other in no fixed order there are none: of trials that begin
- * together none knows of the others.
- */
-async function lanesThatPay(
-  workspace: Workspace,
-  { run, space, config }: SweepPlan,
-  options: TaskOptions,
-): Promise<number> {
-  const { sampler, pruner, lag, trials, parallel, threads, engine } = config;
-  if (engine === 'eager' || trials <= parallel || ((sampler === 'tpe' || pruner !== 'none') && lag === null)) return 1;
-  const frozen = frozenFactsOf(run.backbone, run.dataset.classes.length);
-  let most = 1;
-  for (const settings of exampleSettings(space, run).values()) {
-    const question = { settings, frozen, threads, engine };
-    most = Math.max(most, await chooseLanes(workspace, question, run.splits.train.length, options));
-  }
-  return lag === null ? most : Math.min(most, Math.max(1, Math.floor(lag / parallel)));
-}
-
 /** Runs what is left of a sweep. */
 async function perform(
   workspace: Workspace,
@@ -198,7 +160,7 @@ async function perform(
   try {
     if (events.length === 0) keep({ event: 'sweep', config });
     await options.onStart?.(config);
-    const asked = async () => controlsOf(config, await readControls(workspace, config.sweep));
+    const asked = () => askedControls(workspace, config);
     let controls = await asked();
     let isOpen = !state.closed || state.lacks(controls);
     while (isOpen) {
@@ -314,41 +276,4 @@ function splitsBySeed({
     }
     return found;
   };
-}
-
-const LOOK_EVERY_MS = 300;
-
-/** What is asked of a sweep while it runs, by whoever may write its controls: this process or another. */
-class ControlsFile {
-  private timer: NodeJS.Timeout | undefined;
-
-  private constructor(
-    private readonly workspace: Workspace,
-    private readonly config: SweepConfig,
-    public controls: Controls,
-  ) {}
-
-  static async open(workspace: Workspace, config: SweepConfig): Promise<ControlsFile> {
-    return new ControlsFile(workspace, config, controlsOf(config, await readControls(workspace, config.sweep)));
-  }
-
-  listen(onChange: (controls: Controls) => void, onStop: () => void): void {
-    const look = async (): Promise<void> => {
-      const asked = await readControls(this.workspace, this.config.sweep);
-      if (asked.stop) onStop();
-      const controls = controlsOf(this.config, asked);
-      if (isDeepStrictEqual(controls, this.controls)) return;
-      this.controls = controls;
-      onChange(controls);
-    };
-    this.timer = setInterval(() => void look(), LOOK_EVERY_MS);
-  }
-
-  close(): void {
-    clearInterval(this.timer);
-  }
-}
-
-function controlsOf(config: SweepConfig, { trials, parallel, stopped: byHand, extensions }: AskedControls): Controls {
-  return { trials: trials ?? config.trials, parallel: parallel ?? config.parallel, stopped: byHand, extensions };
 }

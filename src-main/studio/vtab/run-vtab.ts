@@ -115,7 +115,8 @@ async function runTask(
     sampler: 'grid',
     retrain: true,
     parallel,
-    threads,
+    // Not as many as the machine makes likely: what is kept of a task, and the table, is the same on all.
+    threads: threads ?? 1,
     memory,
   };
   const plan = await planSweep(workspace, asked, options);
