@@ -47,7 +47,9 @@ const { values, positionals } = parseArgs({
   },
 });
 if (!values.backbone || positionals.length === 0) {
-  console.error('usage: npm run bench:protocol -- --backbone FILE.onnx [--workspace DIR] [--methods last,miet] [--parallel 2] DATASET...');
+  console.error(
+    'usage: npm run bench:protocol -- --backbone FILE.onnx [--workspace DIR] [--methods last,miet] [--parallel 2] DATASET...',
+  );
   process.exit(2);
 }
 const backbone = values.backbone;
