@@ -4,7 +4,11 @@ import { byteSize, duration } from './format.ts';
 
 /** What `train` says before it begins: time, disk, memory, and what there is too little of. */
 export function describeForecast({ seconds, features, memory, warnings }: Forecast): string[] {
-  const { bytesPerImage, totalBytes, cachedBytes, freeBytes } = features;
+  const { bytesPerImage, totalBytes, cachedBytes, copiedBytes, freeBytes } = features;
+  const had = [
+    ...(cachedBytes > 0 ? [`${byteSize(cachedBytes)} of it there`] : []),
+    ...(copiedBytes > 0 ? [`${byteSize(copiedBytes)} copied from other lists of these images`] : []),
+  ];
   const time =
     seconds === null
       ? 'will take less than a minute or so'
@@ -14,7 +18,7 @@ export function describeForecast({ seconds, features, memory, warnings }: Foreca
       ? 'features are not kept'
       : [
           `features ${byteSize(bytesPerImage)} an image`,
-          `${byteSize(totalBytes)} in all${cachedBytes > 0 ? ` (${byteSize(cachedBytes)} of it there)` : ''}`,
+          `${byteSize(totalBytes)} in all${had.length > 0 ? ` (${had.join(', ')})` : ''}`,
           ...(freeBytes === null ? [] : [`${byteSize(freeBytes)} free`]),
         ].join(', ');
   const lines = [`${time}; ${disk}`];

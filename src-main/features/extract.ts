@@ -23,10 +23,10 @@ import {
 import { fetchFeatures } from './fetch-features.ts';
 import { FrozenVit } from './frozen-vit.ts';
 import { findHolders, heldPlaces } from './kept-rows.ts';
-import { begunBytes, type FeatureOrigin, type Gap } from './list-files.ts';
+import { begunBytes, filesOf, type FeatureOrigin, type Gap } from './list-files.ts';
 import type { TransferSum } from './served-vit.ts';
 import { extractList } from './write-features.ts';
-import { HEADER_RESERVE, rowBytesOf, RowFileReader, type RowTensor } from './row-file.ts';
+import { HEADER_RESERVE, rowBytesOf, RowFileReader } from './row-file.ts';
 
 export interface ExtractionRequest {
   backbone: Backbone;
@@ -95,13 +95,22 @@ export interface Missing {
   images: number;
   /** Bytes that would be written. */
   bytes: number;
+  /** Of them, those that would be copied from other lists that have the same images. */
+  copied: number;
 }
 
 export async function missingFeatures(workspace: Workspace, request: ExtractionRequest): Promise<Missing> {
   const gaps = await findGaps(workspace, request);
   const holders = await findHolders(workspace, gaps, originOf(request));
-  const images = gaps.reduce((sum, gap, index) => sum + gap.images.length - heldPlaces(holders[index]!).size, 0);
-  return { lists: gaps.map((gap) => gap.images), images, bytes: await unwrittenBytes(request, gaps) };
+  const bytes = await unwrittenBytes(request, gaps);
+  let images = 0;
+  let copied = 0;
+  for (const [index, gap] of gaps.entries()) {
+    const held = heldPlaces(holders[index]!).size;
+    images += gap.images.length - held;
+    copied += held * rowBytesIn(request, gap);
+  }
+  return { lists: gaps.map((gap) => gap.images), images, bytes, copied: Math.min(copied, bytes) };
 }
 
 /** All files that a request needs in the cache, whether or not they are there, and the images that each is to hold. */
@@ -141,16 +150,20 @@ async function findGaps(
 }
 
 /** Bytes that gaps are to have on the disk and do not have yet. */
-async function unwrittenBytes({ backbone, storage }: ExtractionRequest, gaps: readonly Gap[]): Promise<number> {
-  const { tokens, width, prefix } = backbone.structure;
-  const bytesOf = (columns: readonly RowTensor[], rows: number) => HEADER_RESERVE + rows * rowBytesOf(columns);
+async function unwrittenBytes(request: ExtractionRequest, gaps: readonly Gap[]): Promise<number> {
   let bytes = 0;
   for (const gap of gaps) {
-    const rows = gap.images.length;
-    bytes += gap.maps.length * bytesOf(mapColumns(tokens, width, storage), rows) - (await begunBytes(gap));
-    if (gap.base) bytes += bytesOf(baseColumns(width, prefix > 0), rows);
+    const whole = filesOf(gap).length * HEADER_RESERVE + gap.images.length * rowBytesIn(request, gap);
+    bytes += whole - (await begunBytes(gap));
   }
   return Math.max(0, bytes);
+}
+
+/** Bytes of an image in all files that a gap wants. */
+function rowBytesIn({ backbone, storage }: ExtractionRequest, { maps, base }: Gap): number {
+  const { tokens, width, prefix } = backbone.structure;
+  const ofBase = base ? rowBytesOf(baseColumns(width, prefix > 0)) : 0;
+  return maps.length * rowBytesOf(mapColumns(tokens, width, storage)) + ofBase;
 }
 
 function originOf({ backbone, source, storage = 'fp16' }: ExtractionRequest): FeatureOrigin {

@@ -28,6 +28,8 @@ export interface Forecast {
     totalBytes: number;
     /** Of the total: what is in the workspace already. */
     cachedBytes: number;
+    /** Of the rest: what is only copied from other lists with the same images, which takes next to no time. */
+    copiedBytes: number;
     /** Null where the system does not say. */
     freeBytes: number | null;
   };
@@ -90,7 +92,7 @@ export async function forecastPlan(
     storage: roundingOf(settings.cache),
   };
   const live = settings.cache === 'none';
-  const missing = live ? { lists: [], images: 0, bytes: 0 } : await missingFeatures(workspace, extraction);
+  const missing = live ? { lists: [], images: 0, bytes: 0, copied: 0 } : await missingFeatures(workspace, extraction);
   const warnings: string[] = [];
   await checkSpace(workspace.features, missing.bytes).catch((error: unknown) => {
     if (!rehearseAll || !(error instanceof Failure)) throw error;
@@ -110,6 +112,7 @@ export async function forecastPlan(
       bytesPerImage,
       totalBytes: bytesPerImage * rows,
       cachedBytes: Math.max(0, bytesPerImage * rows - missing.bytes),
+      copiedBytes: missing.copied,
       freeBytes: Number.isFinite(freeBytes) ? freeBytes : null,
     },
     memory: { trainerBytes: null, vitBytes: null, availableBytes: availableMemory() },
@@ -135,7 +138,8 @@ export async function forecastPlan(
     total: extractSeconds + train.startSeconds + trainSeconds,
   };
   forecast.memory.trainerBytes = train.peakRssBytes;
-  forecast.memory.vitBytes = live ? train.peakRssBytes : (extract?.peakRssBytes ?? null);
+  const vit = missing.images > 0 ? extract?.peakRssBytes : undefined;
+  forecast.memory.vitBytes = live ? train.peakRssBytes : (vit ?? null);
   warnings.push(...memoryWarnings(forecast.memory));
   return forecast;
 }

@@ -55,8 +55,8 @@ export const train = {
     time: 'Time',
     parts: (extract: string, train: string) => `${extract} extracting, ${train} training`,
     disk: 'Features on disk',
-    diskParts: (each: string, cached: string, free: string) =>
-      `${each} an image; ${cached} there already, ${free} free`,
+    diskParts: (each: string, cached: string, copied: string, free: string) =>
+      `${each} an image; ${cached} there already, ${copied && `${copied} to be copied, `}${free} free`,
     memory: 'Memory',
     memoryParts: (trainer: string, vit: string) => `${trainer} to train, ${vit} for the ViT`,
     memoryTrainer: (trainer: string) => `${trainer} to train; the ViT need not run`,

@@ -20,6 +20,7 @@ const forecastSchema = z.object({
     bytesPerImage: z.int(),
     totalBytes: z.int(),
     cachedBytes: z.int(),
+    copiedBytes: z.int(),
     freeBytes: z.number().positive(),
   }),
   memory: z.object({
@@ -55,7 +56,7 @@ it('is said without a trace but dataset and backbone, and holds for disk and mem
     name.endsWith('.safetensors'),
   );
   const bytes = files.reduce((sum, name) => sum + statSync(join(features, name)).size - HEADER_RESERVE, 0);
-  expect(before.features).toMatchObject({ totalBytes: bytes, cachedBytes: 0 });
+  expect(before.features).toMatchObject({ totalBytes: bytes, cachedBytes: 0, copiedBytes: 0 });
   expect(before.memory.trainerBytes / result.peakRssBytes.trainer).toBeGreaterThan(0.7);
   expect(before.memory.trainerBytes / result.peakRssBytes.trainer).toBeLessThan(1.4);
   expect(before.memory.vitBytes! / result.peakRssBytes.vit!).toBeGreaterThan(0.7);

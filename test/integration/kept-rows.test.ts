@@ -12,6 +12,7 @@ import type { DatasetImage } from '../../src-main/data/dataset.ts';
 import { hashContent, readContent } from '../../src-main/data/image-content.ts';
 import { extractFeatures, missingFeatures, type ExtractionRequest } from '../../src-main/features/extract.ts';
 import type { CachedSet } from '../../src-main/features/feature-set.ts';
+import { HEADER_RESERVE } from '../../src-main/features/row-file.ts';
 import { Workspace } from '../../src-main/workspace/workspace.ts';
 
 const SIZE = 16;
@@ -91,7 +92,10 @@ it.each(['fp16', 'int8'] as const)(
     await extract(images.slice(12), { storage });
     // Dealt anew: other numbers, other order, one left out.
     const dealt = [...images.slice(5), ...images.slice(0, 4).toReversed()];
-    expect(await missingFeatures(workspace, request(dealt, { storage }))).toMatchObject({ lists: [dealt], images: 0 });
+    const missing = await missingFeatures(workspace, request(dealt, { storage }));
+    expect(missing).toMatchObject({ lists: [dealt], images: 0 });
+    // All but the files' headers.
+    expect(missing.copied).toBe(missing.bytes - 3 * HEADER_RESERVE);
     // The pictures are not looked at: they could be gone.
     const { set, reports } = await extract(
       dealt.map((image) => ({ ...image, path: `gone-${image.path}` })),
@@ -116,7 +120,7 @@ it('nothing is copied from another ViT, another rounding, or a folder that lacks
   await extract(images.slice(1), { maps: maps.slice(1) });
   await extractFeatures(workspace, { ...request(images.slice(2)), backbone: await add(workspace, 2) });
   const list = images.slice(3);
-  expect((await missingFeatures(workspace, request(list))).images).toBe(list.length);
+  expect(await missingFeatures(workspace, request(list))).toMatchObject({ images: list.length, copied: 0 });
   const { set, reports } = await extract(list);
   expect(reports).toEqual([8, 16, 17]);
   expect(await contentOf(set)).toEqual(await contentAnew(list));

@@ -5,7 +5,7 @@ import type { Forecast } from '../../../src-main/studio/forecast.ts';
 const forecast: Forecast = {
   images: { train: 800, val: 200, test: 1000 },
   epochs: 30,
-  features: { bytesPerImage: 928_376, totalBytes: 1_856_752_000, cachedBytes: 0, freeBytes: 42e9 },
+  features: { bytesPerImage: 928_376, totalBytes: 1_856_752_000, cachedBytes: 0, copiedBytes: 0, freeBytes: 42e9 },
   memory: { trainerBytes: 350e6, vitBytes: 300e6, availableBytes: 6e9 },
   seconds: { extract: 62, train: 125, total: 190 },
   warnings: [],
@@ -21,7 +21,7 @@ it('says time, disk and memory', () => {
 it('leaves out what there is nothing to say of, and ends with what there is too little of', () => {
   const none: Forecast = {
     ...forecast,
-    features: { bytesPerImage: 0, totalBytes: 0, cachedBytes: 0, freeBytes: null },
+    features: { bytesPerImage: 0, totalBytes: 0, cachedBytes: 0, copiedBytes: 0, freeBytes: null },
     memory: { trainerBytes: null, vitBytes: null, availableBytes: 6e9 },
     seconds: null,
     warnings: ['There is too little.'],
@@ -33,4 +33,8 @@ it('leaves out what there is nothing to say of, and ends with what there is too 
   const cached = { ...forecast, features: { ...forecast.features, cachedBytes: 1_856_752_000 } };
   const [line] = describeForecast({ ...cached, seconds: { extract: 0, train: 125, total: 126 } });
   expect(line).toContain('about 2 min 5 s training; features 928 kB an image, 1.9 GB in all (1.9 GB of it there)');
+  const copied = { ...forecast, features: { ...forecast.features, cachedBytes: 9e8, copiedBytes: 5e8 } };
+  expect(describeForecast(copied)[0]).toContain(
+    '1.9 GB in all (900 MB of it there, 500 MB copied from other lists of these images), 42.0 GB free',
+  );
 });
