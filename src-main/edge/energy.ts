@@ -1,6 +1,7 @@
 /** What the processor has used, where Linux tells: the counters of RAPL under powercap, which often only root may read. */
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { inTurn } from '../base/in-turn.ts';
 
 const COUNTERS = '/sys/class/powercap';
 /** A whole processor; its cores and memory controllers are `intel-rapl:0:0` and are counted within. AMD's too are called so. */
@@ -10,11 +11,15 @@ interface Counter {
   file: string;
   /** Where it begins anew, microjoules. */
   range: number;
-  begun: number;
+  /** When it was last read, and all that it has counted since the start. */
+  last: number;
+  used: number;
 }
 
 /** Counts from when it is started. The whole processor: whatever else runs on it is counted too. */
 export class EnergyMeter {
+  private readonly oneAtATime = inTurn();
+
   private constructor(private readonly counters: readonly Counter[]) {}
 
   /** Undefined where the system does not tell. */
@@ -24,7 +29,8 @@ export class EnergyMeter {
       const counters = names.map(async (name): Promise<Counter> => ({
         file: join(folder, name, 'energy_uj'),
         range: await readNumber(join(folder, name, 'max_energy_range_uj')),
-        begun: await readNumber(join(folder, name, 'energy_uj')),
+        last: await readNumber(join(folder, name, 'energy_uj')),
+        used: 0,
       }));
       return names.length > 0 ? new EnergyMeter(await Promise.all(counters)) : undefined;
     } catch {
@@ -32,13 +38,20 @@ export class EnergyMeter {
     }
   }
 
-  /** Joules since the start; a counter may have begun anew once. */
-  async joules(): Promise<number> {
-    const used = this.counters.map(async ({ file, range, begun }) => {
-      const now = await readNumber(file);
-      return now >= begun ? now - begun : now - begun + range;
+  /**
+   * Joules since the start. A counter may have begun anew once since it was last asked for, which takes minutes to hours.
+   * @throws Error where the system no longer tells
+   */
+  joules(): Promise<number> {
+    return this.oneAtATime(async () => {
+      for (const counter of this.counters) {
+        const { last, range } = counter;
+        const now = await readNumber(counter.file);
+        counter.used += now >= last ? now - last : now - last + range;
+        counter.last = now;
+      }
+      return this.counters.reduce((sum, { used }) => sum + used, 0) / 1e6;
     });
-    return (await Promise.all(used)).reduce((sum, microjoules) => sum + microjoules, 0) / 1e6;
   }
 }
 

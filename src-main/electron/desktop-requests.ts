@@ -14,8 +14,8 @@ const path = z.string().min(1);
 
 export const desktopRequestSchema = z.discriminatedUnion('ask', [
   z.object({ ask: z.literal('choose-folder') }),
-  /** Endings come with their dots. */
-  z.object({ ask: z.literal('choose-file'), extensions: z.array(z.string().regex(/^\.[\w.]+$/)) }),
+  /** Endings come with their dots; an empty one is that of any file. */
+  z.object({ ask: z.literal('choose-file'), extensions: z.array(z.string().regex(/^(\.[\w.]+)?$/)) }),
   z.object({ ask: z.literal('reveal'), path }),
   z.object({ ask: z.literal('drag-out'), path }),
   z.object({ ask: z.literal('menu'), commands: z.array(commandSchema).max(100) }),

@@ -170,7 +170,7 @@ export class Desktop {
       case 'choose-folder':
         return chosen(await dialog.showOpenDialog(window, { properties: ['openDirectory', 'createDirectory'] }));
       case 'choose-file': {
-        const extensions = request.extensions.map((extension) => extension.slice(1));
+        const extensions = request.extensions.map((extension) => extension.slice(1) || '*');
         const filters = [{ name: extensions.join(', '), extensions }];
         return chosen(await dialog.showOpenDialog(window, { properties: ['openFile'], filters }));
       }

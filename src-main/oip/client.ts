@@ -148,6 +148,7 @@ export class OipClient {
       } catch (error) {
         signal?.throwIfAborted();
         if (error instanceof Failure) throw error;
+        if (isDistrusted(error)) throw this.distrusted(error);
         reason = error instanceof Error ? wordsOf(error) : String(error);
       }
       if (performance.now() + wait > until) throw this.failure('server', reason);
@@ -165,6 +166,15 @@ export class OipClient {
     if (status === 404) return this.failure('no-model', reason);
     if (status === 422) return this.failure('overflow', reason);
     return this.failure('refused', reason);
+  }
+
+  /** Asking again does not help. */
+  private distrusted(cause: Error): Failure {
+    return new Failure(
+      'tls',
+      `The certificate of the server at ${this.server} is not trusted here (${cause.message.replace(/\.$/, '')}): give the one to check it by (--ca-file FILE), and an address that it is for.`,
+      { cause },
+    );
   }
 
   private failure(code: string, reason: string, cause?: unknown): Failure {
@@ -202,8 +212,14 @@ function wordsOf(error: Error): string {
     ECONNREFUSED: 'nothing listens there',
     ENOTFOUND: 'there is no such host',
     ECONNRESET: 'the connection was cut',
+    EPROTO: 'it does not speak TLS: its address may begin with http://',
   };
   return (code && known[code]) || error.message || code || 'the connection failed';
+}
+
+/** What OpenSSL and Node call certificates that do not hold: see `verify_result` in Node's documentation of TLS. */
+function isDistrusted(error: unknown): error is Error {
+  return error instanceof Error && 'code' in error && /CERT|^UNABLE_TO|^INVALID_CA$/.test(String(error.code));
 }
 
 /** Of the server's own clock: the header Server-Timing (W3C). */

@@ -10,6 +10,8 @@ type Fetched = ReplyOf<'edge.features'>;
 export interface Decision extends Pick<Fetched, 'bytes' | 'alternatives' | 'takesImages'> {
   top: ReplyOf<'runs.predict'>['top'];
   seconds: Fetched['seconds'] & { device: number };
+  /** What the processor of the studio's machine used meanwhile; null where its system does not tell. */
+  joules: number | null;
 }
 
 /** For each picture, on average. */
@@ -17,11 +19,17 @@ export interface Means {
   images: number;
   bytes: Decision['bytes'];
   seconds: Decision['seconds'];
+  joules: Decision['joules'];
 }
 
 export type Source = { run: string } | { file: string };
 
-const none = (): Means => ({ images: 0, bytes: { up: 0, down: 0 }, seconds: { server: 0, network: 0, device: 0 } });
+const none = (): Means => ({
+  images: 0,
+  bytes: { up: 0, down: 0 },
+  seconds: { server: 0, network: 0, device: 0 },
+  joules: 0,
+});
 
 export class Deciding {
   last = $state.raw<Decision | null>(null);
@@ -42,13 +50,16 @@ export class Deciding {
   /** @throws with the sentence that says why there is no answer */
   async decide(name: string, picture: Blob): Promise<Decision> {
     const bytes = new Uint8Array(await picture.arrayBuffer());
+    const before = await studio.call('edge.joules', {});
     const found = await studio.call('edge.features', { adaptor: this.about.file, server: this.server, name, bytes });
     const { logits, seconds } = await this.adaptor.decide(found.feeds);
+    const after = before === null ? null : await studio.call('edge.joules', {});
     const { alternatives, takesImages } = found;
     const decision: Decision = {
       top: topGuesses(logits, this.about.labels),
       bytes: found.bytes,
       seconds: { ...found.seconds, device: seconds },
+      joules: before === null || after === null ? null : after - before,
       alternatives,
       takesImages,
     };
@@ -62,7 +73,7 @@ export class Deciding {
   }
 }
 
-function meansWith({ images, bytes, seconds }: Means, decision: Decision): Means {
+function meansWith({ images, bytes, seconds, joules }: Means, decision: Decision): Means {
   const mean = (before: number, value: number) => before + (value - before) / (images + 1);
   return {
     images: images + 1,
@@ -72,5 +83,6 @@ function meansWith({ images, bytes, seconds }: Means, decision: Decision): Means
       network: mean(seconds.network, decision.seconds.network),
       device: mean(seconds.device, decision.seconds.device),
     },
+    joules: joules === null || decision.joules === null ? null : mean(joules, decision.joules),
   };
 }

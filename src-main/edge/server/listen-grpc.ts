@@ -90,9 +90,11 @@ function credentials(tls: ListenGrpcOptions['tls']): ServerCredentials {
   try {
     return ServerCredentials.createSsl(null, [{ cert_chain: tls.cert, private_key: tls.key }]);
   } catch (error) {
-    throw new Failure('tls', 'The certificate and the key are not PEM: check --tls-cert and --tls-key.', {
-      cause: error,
-    });
+    throw new Failure(
+      'tls',
+      'The certificate and the key do not go together, or are not PEM: give the two files of one certificate.',
+      { cause: error },
+    );
   }
 }
 

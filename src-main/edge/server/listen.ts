@@ -78,10 +78,8 @@ function createFor(tls: ListenOptions['tls'], timing: object): Server {
   } catch (error) {
     throw new Failure(
       'tls',
-      'The certificate and the key do not go together, or are not PEM: check --tls-cert and --tls-key.',
-      {
-        cause: error,
-      },
+      'The certificate and the key do not go together, or are not PEM: give the two files of one certificate.',
+      { cause: error },
     );
   }
 }

@@ -38,6 +38,8 @@ export interface EdgeServer {
   port: number;
   grpcPort: number | null;
   token: string | null;
+  /** Its own, PEM; null without TLS. */
+  certificate: Uint8Array | null;
   models: readonly ServedModel[];
   /** Answers what has been accepted, then ends. */
   close(): Promise<void>;
@@ -97,6 +99,7 @@ export async function serveBackbones(options: ServeOptions): Promise<EdgeServer>
       port: http!.port,
       grpcPort: grpc?.port ?? null,
       token: token ?? null,
+      certificate: tls?.cert ?? null,
       models,
       close: async () => {
         draining = true;
@@ -123,6 +126,8 @@ function checkNames(models: readonly ServedModel[]): void {
 
 async function readPem(file: string): Promise<Buffer> {
   return readFile(file).catch((error: unknown) => {
-    throw new Failure('tls', `"${file}" cannot be read: check --tls-cert and --tls-key.`, { cause: error });
+    throw new Failure('tls', `The certificate or key "${file}" cannot be read: check that it is there.`, {
+      cause: error,
+    });
   });
 }

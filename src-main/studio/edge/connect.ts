@@ -5,7 +5,8 @@ import { OipClient, type RetryOptions } from '../../oip/client.ts';
 import { gatheredName } from '../../oip/outputs.ts';
 import { modelAddress, serverAddress } from '../../oip/served-at.ts';
 import type { Workspace } from '../../workspace/workspace.ts';
-import { resolveServed } from './served-backbones.ts';
+import type { BackboneCard } from '../../oip/card.ts';
+import { readCard, resolveServed } from './served-backbones.ts';
 import { withToken } from './server-tokens.ts';
 
 /** A backbone that a server offers. */
@@ -36,8 +37,13 @@ export interface ConnectedBackbone {
 export interface ServerRequest {
   /** Of the server, or of a model on it. */
   url: string;
-  /** Kept once it has been taken; the one that is kept when left out. */
+  /** Kept once it has been taken; that of the file, else the one that is kept, when left out. */
   token?: string;
+  tokenFile?: string;
+  /** The certificate to check the server's by. */
+  caFile?: string;
+  /** What ViT it has, where it does not tell. */
+  cardFile?: string;
 }
 
 /** A person waits for the answer. */
@@ -47,15 +53,19 @@ const RETRY: RetryOptions = { tryFor: 0 };
  * The backbones that a server offers.
  * @throws Failure `usage`, `token`, `no-card` where it offers none, and those of `OipClient`
  */
-export async function lookAtServer(workspace: Workspace, { url, token }: ServerRequest): Promise<OfferedBackbone[]> {
+export async function lookAtServer(
+  workspace: Workspace,
+  { url, caFile, cardFile, ...word }: ServerRequest,
+): Promise<OfferedBackbone[]> {
   const { server, model } = serverAddress(url);
+  const card = cardFile === undefined ? undefined : await readCard(cardFile);
   const known = (await listBackbones(workspace)).filter(({ served }) => served);
-  const offered = await withToken(workspace, server, token, async (access) => {
-    const client = await OipClient.open(server, access);
+  const offered = await withToken(workspace, server, word, async (access) => {
+    const client = await OipClient.open(server, { ...access, caFile });
     try {
       const found: OfferedBackbone[] = [];
       for (const name of model === undefined ? await client.models(RETRY) : [model]) {
-        const one = await offeredBy(client, name);
+        const one = await offeredBy(client, name, card);
         if (one) found.push({ ...one, known: known.find(({ source }) => source === one.url)?.name ?? null });
       }
       return found;
@@ -66,7 +76,7 @@ export async function lookAtServer(workspace: Workspace, { url, token }: ServerR
   if (offered.length > 0) return offered;
   throw new Failure(
     'no-card',
-    `The server at ${server} offers no backbone: start one with "sidetune edge serve", or serve a repository of "sidetune edge export-triton".`,
+    `The server at ${server} offers no backbone, or does not tell of it: start one with "sidetune edge serve", or serve a repository of "sidetune edge export-triton" and give the card that lies in it.`,
   );
 }
 
@@ -74,9 +84,15 @@ export async function lookAtServer(workspace: Workspace, { url, token }: ServerR
  * Takes a served model into the workspace as a backbone. @returns its name there
  * @throws Failure of `resolveServed`
  */
-export async function connectBackbone(workspace: Workspace, { url, token }: ServerRequest): Promise<string> {
+export async function connectBackbone(
+  workspace: Workspace,
+  { url, caFile, cardFile, ...word }: ServerRequest,
+): Promise<string> {
   const { server } = modelAddress(url);
-  return withToken(workspace, server, token, async (access) => (await resolveServed(workspace, url, access)).name);
+  return withToken(workspace, server, word, async (access) => {
+    const { name } = await resolveServed(workspace, url, { ...access, caFile, cardFile });
+    return name;
+  });
 }
 
 export async function listConnected(workspace: Workspace): Promise<ConnectedBackbone[]> {
@@ -95,14 +111,23 @@ export async function listConnected(workspace: Workspace): Promise<ConnectedBack
   );
 }
 
-/** Undefined for models that are no backbones, and for those that take a backbone's pictures. */
-async function offeredBy(client: OipClient, model: string): Promise<Omit<OfferedBackbone, 'known'> | undefined> {
-  const card = await client.card(model, RETRY);
+/**
+ * Undefined for models that are no backbones, and for those that take a backbone's pictures.
+ * @param known what ViT the server has, where its config does not tell
+ */
+async function offeredBy(
+  client: OipClient,
+  model: string,
+  known: BackboneCard | undefined,
+): Promise<Omit<OfferedBackbone, 'known'> | undefined> {
+  const card = (await client.card(model, RETRY)) ?? known;
   if (!card || model === `${card.name}-image`) return undefined;
   const outputs = new Set((await client.metadata(model, RETRY)).outputs.map(({ name }) => name));
   const upto = Object.keys(card.scales)
     .map(Number)
     .filter((k) => outputs.has(gatheredName(k, 'fp16')));
+  // Another model, which the card is not of.
+  if (upto.length === 0) return undefined;
   const { blocks, width, tokens } = card.structure;
   const takesImages = await client.isReady(`${model}-image`, RETRY);
   return {

@@ -8,8 +8,10 @@ import { fileStamp } from '../../base/file-stamp.ts';
 import type { Picture } from '../../data/image-reference.ts';
 import { feedsOf, readAdaptor, type AdaptorFile } from '../../edge/adaptor.ts';
 import { alternatives, type Alternative } from '../../edge/costs.ts';
+import { EnergyMeter } from '../../edge/energy.ts';
 import type { SentTensor } from '../../engine/session-messages.ts';
 import { ServedVit } from '../../features/served-vit.ts';
+import type { ServerAccess } from '../../oip/connection.ts';
 import { modelAddress, serverAddress } from '../../oip/served-at.ts';
 import { findRun } from '../../training/find-run.ts';
 import { runFile } from '../../training/run-folder.ts';
@@ -77,8 +79,13 @@ const TRY_FOR = 3;
  */
 export class EdgeDevice {
   private readonly kept = new KeptOpen<Ready>();
+  private meter: Promise<EnergyMeter | undefined> | undefined;
 
-  constructor(private readonly workspace: Workspace) {}
+  /** @param certificateOf path of the certificate of a server of our own, by its address */
+  constructor(
+    private readonly workspace: Workspace,
+    private readonly certificateOf: (server: string) => string | undefined,
+  ) {}
 
   /**
    * An adaptor file, or a run's, which is exported where no export is as new as the run.
@@ -130,6 +137,12 @@ export class EdgeDevice {
     );
   }
 
+  /** What this machine's processor has used since this was first asked, for whomever; null where the system does not tell. */
+  async joules(): Promise<number | null> {
+    const meter = await (this.meter ??= EnergyMeter.start());
+    return (await meter?.joules().catch(() => null)) ?? null;
+  }
+
   close(): Promise<void> {
     return this.kept.close();
   }
@@ -144,13 +157,13 @@ export class EdgeDevice {
     return { adaptor, vit, shape: backbone.structure, takesImages, close: () => vit.close() };
   }
 
-  /** As the server was connected to, be it here or by a command. */
-  private async access(address: string): Promise<{ tokenFile?: string; caFile?: string }> {
+  /** As the server was connected to, be it here or by a command; ours as it was started. */
+  private async access(address: string): Promise<ServerAccess> {
     const { server } = serverAddress(address);
     const known = (await listBackbones(this.workspace)).find(
       ({ source, served }) => served && modelAddress(source).server === server,
     );
-    const { tokenFile, caFile } = known?.served ?? {};
+    const { tokenFile, caFile = this.certificateOf(server) } = known?.served ?? {};
     return { tokenFile, caFile, ...(await accessTo(this.workspace, server)) };
   }
 

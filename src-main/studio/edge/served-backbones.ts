@@ -82,7 +82,7 @@ async function offered(
 
 export async function readCard(file: string): Promise<BackboneCard> {
   const text = await readFile(file, 'utf8').catch((error: unknown) => {
-    throw new Failure('no-card', `The card "${file}" cannot be read: check --backbone-card.`, { cause: error });
+    throw new Failure('no-card', `The card "${file}" cannot be read: check that it is there.`, { cause: error });
   });
   try {
     return parseCard(text);

@@ -37,27 +37,30 @@ export async function accessTo(workspace: Workspace, server: string): Promise<{ 
 }
 
 /**
- * Does something with the token that was typed, which is kept if that succeeds; with the one that is kept, where none
- * was typed.
+ * Does something with the token that was typed, which is kept if that succeeds; with that of a file, where one was
+ * given; else with the one that is kept.
  * @throws Failure `token` in the window's words, and those of the task
  */
 export async function withToken<T>(
   workspace: Workspace,
   server: string,
-  token: string | undefined,
+  { token, tokenFile }: { token?: string; tokenFile?: string },
   task: (access: { tokenFile?: string }) => Promise<T>,
 ): Promise<T> {
   const before = await readFile(fileOf(workspace, server), 'utf8').catch(() => undefined);
   if (token !== undefined) await keepToken(workspace, server, token);
   try {
-    return await task(await accessTo(workspace, server));
+    return await task(
+      token === undefined && tokenFile !== undefined ? { tokenFile } : await accessTo(workspace, server),
+    );
   } catch (error) {
     if (token !== undefined) {
       if (before === undefined) await dropToken(workspace, server);
       else await keepToken(workspace, server, before.trim());
     }
     if (!(error instanceof Failure) || error.code !== 'token') throw error;
-    const why = token === undefined && before === undefined ? 'wants its token' : 'does not take this token';
+    const had = token ?? tokenFile ?? before;
+    const why = had === undefined ? 'wants its token' : 'does not take this token';
     throw new Failure('token', `The server at ${server} ${why}: give the one that it was started with.`, {
       cause: error,
     });

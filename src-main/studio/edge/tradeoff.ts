@@ -16,7 +16,6 @@ import { resolveDataset } from '../datasets/datasets.ts';
 import { usualThreads } from '../preferences.ts';
 import { checkRecordsPath, writeRecords } from '../records-file.ts';
 import type { ServedAccess } from './served-backbones.ts';
-import { resolveServed } from './served-backbones.ts';
 import { train } from '../train.ts';
 
 export interface TradeoffRequest {
@@ -181,7 +180,7 @@ async function withServer<T>(
   backbone: Backbone,
   use: (served: Backbone) => Promise<T>,
 ): Promise<T> {
-  if (backbone.served) return use(await resolveServed(workspace, backbone.source));
+  if (backbone.served) return use(backbone);
   const { blocks } = backbone.structure;
   const upto = Array.from({ length: blocks }, (_, index) => index + 1);
   const threads = (await usualThreads(workspace)) || availableParallelism();

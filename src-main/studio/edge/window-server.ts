@@ -1,14 +1,14 @@
 /** The server of backbones that the window starts and stops, and how it gets on. */
 import { randomBytes } from 'node:crypto';
-import { networkInterfaces } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { z } from 'zod';
 import { Failure } from '../../base/failure.ts';
 import { inTurn } from '../../base/in-turn.ts';
 import { ownVersion } from '../../base/version.ts';
 import type { Workspace } from '../../workspace/workspace.ts';
-import { serveEdge, type EdgeServer } from './serve.ts';
 import { usualThreads } from '../preferences.ts';
+import { serveEdge, type EdgeServer, type EdgeServeRequest } from './serve.ts';
+import { LOOPBACK, ownHosts } from './own-hosts.ts';
 import { dropToken, keepToken } from './server-tokens.ts';
 
 /** What the models of one backbone have done since the server started; bytes of bodies, seconds in all. */
@@ -32,38 +32,46 @@ export const shownServerSchema = z.object({
   /** Addresses that it can be reached at, the one for this machine first. */
   urls: z.array(z.string()).min(1),
   port: z.int(),
+  /** Null where gRPC is not spoken. */
+  grpcPort: z.int().nullable(),
   wantsToken: z.boolean(),
+  /** The file that the token is from; null where it was made here, or there is none. */
+  tokenFile: z.string().nullable(),
   started: z.iso.datetime(),
   backbones: z.array(z.string()),
-  /** Images that may wait. */
   models: z.array(servedModelSchema),
 });
 export type ShownServer = z.infer<typeof shownServerSchema>;
 
-export interface StartServing {
-  backbones: readonly string[];
-  /** Whether other machines may use it, for which they need a token. */
+export interface StartServing extends Pick<EdgeServeRequest, 'backbones' | 'port' | 'upto' | 'grpcPort' | 'tokenFile'> {
+  /** Whether other machines may use it, for which they need a token: one is made where no file holds one. */
   network: boolean;
   /** Whether programs of this machine need one too. */
   token: boolean;
-  /** 0 picks one. */
-  port: number;
-  upto?: readonly number[];
+  /** Paths of PEM files. */
+  tls?: { cert: string; key: string };
 }
 
-/** A server that has just started, with its token, which is told this once. */
+/** A server that has just started, with the token that was made for it, which is told this once. */
 export interface StartedServer {
   server: ShownServer;
   token: string | null;
 }
 
+interface Running {
+  server: EdgeServer;
+  started: string;
+  hosts: string[];
+  backbones: string[];
+  tokenFile: string | null;
+  certificateFile: string | undefined;
+}
+
 const TELL_EVERY_MS = 1000;
-/** Where it is found from this machine, whatever it listens to. */
-const LOOPBACK = '127.0.0.1';
 
 export class EdgeServing {
   private readonly oneAtATime = inTurn();
-  private running: { server: EdgeServer; started: string; network: boolean; backbones: string[] } | undefined;
+  private running: Running | undefined;
   private timer: ReturnType<typeof setInterval> | undefined;
   private told = '';
 
@@ -74,13 +82,14 @@ export class EdgeServing {
   ) {}
 
   /** @throws Failure `serving` where one runs, and those of `serveEdge` */
-  start({ network, token: wanted, backbones, ...options }: StartServing): Promise<StartedServer> {
+  start({ network, token: wanted, backbones, tls, ...options }: StartServing): Promise<StartedServer> {
     return this.oneAtATime(async () => {
       if (this.running)
         throw new Failure('serving', `A server runs at ${this.running.server.url} already: stop it first.`);
-      const token = network || wanted ? randomBytes(24).toString('base64url') : null;
+      const given = options.tokenFile === undefined ? null : resolve(options.tokenFile);
+      const token = given === null && (network || wanted) ? randomBytes(24).toString('base64url') : null;
       // Under a name of its own until the port is known: tokens are kept by address.
-      const tokenFile = token === null ? undefined : await keepToken(this.workspace, 'starting', token);
+      const made = token === null ? undefined : await keepToken(this.workspace, 'starting', token);
       try {
         const server = await serveEdge(
           this.workspace,
@@ -88,18 +97,27 @@ export class EdgeServing {
             ...options,
             backbones,
             host: network ? '0.0.0.0' : LOOPBACK,
-            tokenFile,
+            tokenFile: given ?? made,
+            ...(tls ? { tlsCert: tls.cert, tlsKey: tls.key } : {}),
             threads: (await usualThreads(this.workspace)) || undefined,
           },
           { version: ownVersion(), logs: join(this.workspace.root, 'logs') },
         );
-        this.running = { server, started: new Date().toISOString(), network, backbones: [...backbones] };
+        this.running = {
+          server,
+          started: new Date().toISOString(),
+          hosts: ownHosts(network, server.certificate),
+          backbones: [...backbones],
+          tokenFile: given,
+          certificateFile: tls && resolve(tls.cert),
+        };
       } finally {
         await dropToken(this.workspace, 'starting');
       }
       const shown = this.shown()!;
-      if (token === null) await dropToken(this.workspace, shown.urls[0]!);
-      else await keepToken(this.workspace, shown.urls[0]!, token);
+      const word = this.running.server.token;
+      if (word === null) await dropToken(this.workspace, shown.urls[0]!);
+      else await keepToken(this.workspace, shown.urls[0]!, word);
       this.timer = setInterval(() => this.tellChanges(), TELL_EVERY_MS);
       this.timer.unref();
       this.tellChanges();
@@ -122,12 +140,15 @@ export class EdgeServing {
 
   shown(): ShownServer | null {
     if (!this.running) return null;
-    const { server, started, network, backbones } = this.running;
+    const { server, started, hosts, backbones, tokenFile } = this.running;
+    const scheme = new URL(server.url).protocol;
     const seconds = (ns: number) => ns / 1e9;
     return {
-      urls: [LOOPBACK, ...(network ? ownAddresses() : [])].map((host) => `http://${host}:${server.port}`),
+      urls: hosts.map((host) => `${scheme}//${host}:${server.port}`),
       port: server.port,
+      grpcPort: server.grpcPort,
       wantsToken: server.token !== null,
+      tokenFile,
       started,
       backbones,
       models: server.models.map(({ name, input, load, statistics }) => ({
@@ -148,6 +169,11 @@ export class EdgeServing {
     };
   }
 
+  /** The file with the certificate of the server that runs, where it is at this address. */
+  certificateOf(address: string): string | undefined {
+    return this.shown()?.urls.includes(address) ? this.running!.certificateFile : undefined;
+  }
+
   close(): Promise<void> {
     return this.stop();
   }
@@ -159,11 +185,4 @@ export class EdgeServing {
     this.told = text;
     this.tell(shown);
   }
-}
-
-/** Of this machine in its networks, IPv4. */
-function ownAddresses(): string[] {
-  return Object.values(networkInterfaces()).flatMap((all) =>
-    (all ?? []).filter(({ internal, family }) => !internal && family === 'IPv4').map(({ address }) => address),
-  );
 }

@@ -110,7 +110,14 @@ const moreOfSweep = { trials: z.int().min(1).optional(), parallel: z.int().min(1
 
 export const retrainSchema = ofSweep.extend({ trial: z.int().min(0).optional() });
 
-const ofServer = z.object({ url: z.string().min(1), token: z.string().min(1).optional() });
+const ofServer = z.object({
+  url: z.string().min(1),
+  token: z.string().min(1).optional(),
+  /** Paths of files: the token instead, the certificate to check the server's by, and what ViT it has. */
+  tokenFile: z.string().min(1).optional(),
+  caFile: z.string().min(1).optional(),
+  cardFile: z.string().min(1).optional(),
+});
 
 /** What a form knows of the backbone that is chosen in it. */
 const backboneFacts = z.object({ name: z.string(), blocks: z.int(), width: z.int(), prefix: z.int() });
@@ -264,6 +271,10 @@ export const calls = {
       /** 0 picks one. */
       port: z.int().min(0).max(65_535),
       upto: z.array(z.int().min(1)).min(1).optional(),
+      grpcPort: z.int().min(0).max(65_535).optional(),
+      /** Holds the token, instead of one that is made. */
+      tokenFile: z.string().min(1).optional(),
+      tls: z.object({ cert: z.string().min(1), key: z.string().min(1) }).optional(),
     }),
   ).gives<StartedServer>(),
   /** Answered once what the server has accepted is. */
@@ -286,6 +297,8 @@ export const calls = {
       bytes: pictureBytes,
     }),
   ).gives<FetchedFeatures>(),
+  /** What the processor has used since some moment, for whomever: two answers' difference is what counts. */
+  'edge.joules': call(nothing).gives<number | null>(),
   'edge.costs': call(z.object({ backbone: z.string().min(1), dataset: z.string().min(1) })).gives<EdgeCosts>(),
   'edge.tradeoffs': call(nothing).gives<KeptTradeoff[]>(),
   'edge.tradeoff': call(tradeoffRequestSchema).gives<Job>(),

@@ -181,6 +181,7 @@ export function handlersOf(
     'edge.connected': () => listConnected(workspace),
     'edge.adaptor': (source) => edge.device.adaptor(source),
     'edge.features': (request) => edge.device.features(request),
+    'edge.joules': () => edge.device.joules(),
     'edge.costs': async ({ backbone, dataset }) => edgeCosts(workspace, backbone, (await loaded.get(dataset)).images),
     'edge.tradeoffs': () => listTradeoffs(workspace),
     'edge.tradeoff': async (request) => jobs.add('tradeoff', request.dataset, request),

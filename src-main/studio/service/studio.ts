@@ -63,7 +63,7 @@ export class Studio {
     const tryOut = new TryOut(workspace);
     const analysis = new RunAnalysis(workspace, (name) => datasets.get(name));
     const serving = new EdgeServing(workspace, (server) => tell({ type: 'edge', server }));
-    const device = new EdgeDevice(workspace);
+    const device = new EdgeDevice(workspace, (server) => serving.certificateOf(server));
     const handlers = handlersOf(workspace, jobs, datasets, tryOut, analysis, { serving, device }, tell, vitPlace);
     // What is in the way of tidying up is no reason not to open.
     await emptyTrash(workspace).catch(() => undefined);

@@ -1,11 +1,17 @@
-/** A certificate for this machine, signed by itself, good for a day. */
+/** A certificate for this machine, signed by itself or by another, good for a day. */
 import { execFileSync } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 /** @returns the files, and what clients check the server by */
-export async function writeCertificate(folder: string): Promise<{ cert: string; key: string; ca: Buffer }> {
-  const [key, cert] = [join(folder, 'key.pem'), join(folder, 'cert.pem')];
+export async function writeCertificate(
+  folder: string,
+  signer?: { cert: string; key: string },
+): Promise<{ cert: string; key: string; ca: Buffer }> {
+  const [key, cert] = ['key', 'cert'].map((name) => join(folder, `${signer ? 'signed-' : ''}${name}.pem`)) as [
+    string,
+    string,
+  ];
   const of = [
     '-newkey',
     'ec',
@@ -18,6 +24,7 @@ export async function writeCertificate(folder: string): Promise<{ cert: string; 
     '/CN=localhost',
   ];
   const names = ['-addext', 'subjectAltName=DNS:localhost,IP:127.0.0.1'];
-  execFileSync('openssl', ['req', '-x509', ...of, ...names, '-keyout', key, '-out', cert], { stdio: 'ignore' });
+  const by = signer ? ['-CA', signer.cert, '-CAkey', signer.key] : [];
+  execFileSync('openssl', ['req', '-x509', ...of, ...names, ...by, '-keyout', key, '-out', cert], { stdio: 'ignore' });
   return { cert, key, ca: await readFile(cert) };
 }

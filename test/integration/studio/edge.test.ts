@@ -13,6 +13,7 @@ import { replyIn } from '../../../src-main/studio/service/client.ts';
 import type { Job, StudioEvent } from '../../../src-main/studio/service/events.ts';
 import { Studio } from '../../../src-main/studio/service/studio.ts';
 import { Workspace } from '../../../src-main/workspace/workspace.ts';
+import { writeCertificate } from '../edge/certificate.ts';
 
 let folder: string;
 let studio: Studio;
@@ -111,6 +112,57 @@ it('a server that wants its token, a backbone on it trained with, and decisions 
   expect([await call('edge.server', {}), await readdir(tokens)]).toEqual([null, []]);
   const gone = call('edge.features', { adaptor: adaptor.file, server: url!, name: 'one', bytes });
   await expect(gone).rejects.toMatchObject({ code: 'server' });
+}, 60_000);
+
+it('a server with a certificate, a token of a file, and gRPC, used by whoever is given what it takes', async () => {
+  const { cert, key } = await writeCertificate(folder, await writeCertificate(folder));
+  const tokenFile = join(folder, 'token');
+  await writeFile(tokenFile, 'a-word-that-nobody-guesses\n');
+  const request = { backbones: ['vit'], network: true, token: false, port: 0 };
+  for (const [wrong, code] of [
+    [{ tokenFile: join(folder, 'none') }, 'token-file'],
+    [{ tokenFile: cert }, 'token-file'],
+    [{ tls: { cert, key: join(folder, 'none') } }, 'tls'],
+    [{ tls: { cert: key, key: cert } }, 'tls'],
+  ] as const)
+    await expect(call('edge.serve', { ...request, ...wrong }), JSON.stringify(wrong)).rejects.toMatchObject({ code });
+  expect(await call('edge.server', {})).toBeNull();
+
+  const { server, token } = await call('edge.serve', { ...request, tokenFile, grpcPort: 0, tls: { cert, key } });
+  // The certificate is for this machine, under its loopback's names; the token is known to whoever wrote the file.
+  expect(server).toMatchObject({
+    urls: [`https://127.0.0.1:${server.port}`],
+    wantsToken: true,
+    tokenFile,
+  });
+  expect(server.grpcPort).toBeGreaterThan(0);
+  expect(token).toBeNull();
+  const [url] = server.urls as [string];
+  await expect(call('edge.look', { url })).rejects.toMatchObject({
+    code: 'tls',
+    message: expect.stringMatching(/is not trusted here \(unable to verify.*\): give the one to check it by/) as string,
+  });
+  await expect(call('edge.look', { url: url.replace('https', 'http') })).rejects.toMatchObject({ code: 'server' });
+  await writeFile(join(folder, 'other'), 'another-word-of-many');
+  await expect(call('edge.look', { url, caFile: cert, tokenFile: join(folder, 'other') })).rejects.toMatchObject({
+    code: 'token',
+  });
+  const how = { caFile: cert, tokenFile };
+  const [offered] = await call('edge.look', { url, ...how });
+  const { name } = await call('edge.connect', { url: offered!.url, ...how });
+  const entry = await readFile(join(folder, 'workspace', 'backbones', name, 'backbone.json'), 'utf8');
+  expect(JSON.parse(entry)).toMatchObject({ served: how });
+  await call('backbones.remove', { name });
+
+  // The window knows the certificate of its own server.
+  const [run] = (await call('runs.list', {})).flatMap((each) => (each.state === 'done' ? [each.run] : []));
+  const { file } = await call('edge.adaptor', { run: run! });
+  const bytes = new Uint8Array(await readFile(join(folder, 'hearts', 'images', 'test-00000.png')));
+  const { feeds } = await call('edge.features', { adaptor: file, server: url, name: 'one', bytes });
+  expect(Object.keys(feeds)).toEqual(['features']);
+  const joules = await call('edge.joules', {});
+  if (joules !== null) expect(await call('edge.joules', {})).toBeGreaterThanOrEqual(joules);
+  await call('edge.stop', {});
 }, 60_000);
 
 it('a table that is stopped in the middle and gone on with, row by row', async () => {

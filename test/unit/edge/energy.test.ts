@@ -22,6 +22,8 @@ it('energy of all processors, whose counters may begin anew; nothing where the s
     await put('intel-rapl:0:0', '2500000');
     await put('intel-rapl:1', '500000');
     expect(await meter!.joules()).toBe(4);
+    await put('intel-rapl:1', '250000');
+    expect(await meter!.joules()).toBe(13.75);
     await put('intel-rapl:1', 'none');
     expect(await EnergyMeter.start(folder)).toBeUndefined();
   } finally {
