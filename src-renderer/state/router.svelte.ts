@@ -13,8 +13,15 @@ function read(): Place {
 class Router {
   place = $state.raw<Place>(read());
 
+  private fetch: (place: Place) => Promise<void> | undefined = () => undefined;
+
   constructor() {
-    addEventListener('hashchange', () => (this.place = read()));
+    addEventListener('hashchange', () => void this.arrive());
+  }
+
+  /** @param fetch fetches what a place needs; undefined where that is there */
+  beforeArrival(fetch: (place: Place) => Promise<void> | undefined): void {
+    this.fetch = fetch;
   }
 
   get page(): string {
@@ -35,6 +42,14 @@ class Router {
     const text = query.toString();
     history.replaceState(null, '', `${link(...this.place.path)}${text ? `?${text}` : ''}`);
     this.place = read();
+  }
+
+  private async arrive(): Promise<void> {
+    const { hash } = location;
+    const fetched = this.fetch(read());
+    if (fetched) await fetched;
+    // Meanwhile the user may have gone elsewhere.
+    if (location.hash === hash) this.place = read();
   }
 }
 

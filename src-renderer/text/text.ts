@@ -15,6 +15,9 @@ export const text = {
   product: 'Sidetune Studio',
   skip: 'Skip to the page',
   offline: 'The studio cannot be heard. It is tried again every second; nothing that runs is lost.',
+  pageMissing:
+    'This page could not be fetched: the studio cannot be heard, or it has changed since this window opened.',
+  loadAgain: 'Load again',
   nav,
   commands,
   common,
