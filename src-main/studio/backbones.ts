@@ -2,8 +2,9 @@
 import { stat } from 'node:fs/promises';
 import { basename, resolve } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
+import { addBackbone as addToCatalogue, examine, type AddBackboneOptions } from '../backbone/add-backbone.ts';
 import * as catalogue from '../backbone/catalogue.ts';
-import type { AddBackboneOptions, Backbone, BackboneDescription, DamagedBackbone } from '../backbone/catalogue.ts';
+import type { Backbone, BackboneDescription, DamagedBackbone } from '../backbone/catalogue.ts';
 import { aboutEmbedded, EMBEDDED_BACKBONE, embeddedFile, readEmbedded } from '../backbone/embedded.ts';
 import { inspectModel } from '../backbone/measure.ts';
 import { choosePreprocessing } from '../backbone/preprocessing.ts';
@@ -35,7 +36,7 @@ export async function addBackbone(
   workspace: Workspace,
   { file, ...options }: AddBackboneRequest,
 ): Promise<AddedBackbone> {
-  const added = await catalogue.addBackbone(workspace, file, options);
+  const added = await addToCatalogue(workspace, file, options);
   const same = (await catalogue.listBackbones(workspace)).filter(
     ({ name, sha256, preprocessing }) =>
       name !== added.name && sha256 === added.sha256 && isDeepStrictEqual(preprocessing, added.preprocessing),
@@ -107,7 +108,7 @@ export async function inspectBackbone(workspace: Workspace, nameOrPath: string):
   if (!(await exists(modelPath))) throw neither(nameOrPath);
   const { model } = await readOnnxFile(modelPath);
   const name = basename(modelPath).replace(/\.onnx$/i, '');
-  return describe({ name, modelPath, source: modelPath, sha256: '', ...(await catalogue.examine(model, modelPath)) });
+  return describe({ name, modelPath, source: modelPath, sha256: '', ...(await examine(model, modelPath)) });
 }
 
 /**
@@ -123,11 +124,11 @@ export async function resolveBackbone(
   if (isAddress(nameOrPath)) return resolveServed(workspace, nameOrPath, server);
   if (await hasBackbone(workspace, nameOrPath)) return catalogue.loadBackbone(workspace, nameOrPath);
   if (nameOrPath === EMBEDDED_BACKBONE) {
-    return catalogue.addBackbone(workspace, embeddedFile(), { name: EMBEDDED_BACKBONE });
+    return addToCatalogue(workspace, embeddedFile(), { name: EMBEDDED_BACKBONE });
   }
   if (!(await exists(nameOrPath))) throw neither(nameOrPath);
   try {
-    return await catalogue.addBackbone(workspace, nameOrPath);
+    return await addToCatalogue(workspace, nameOrPath);
   } catch (error) {
     if (!(error instanceof Failure) || error.code !== 'name-taken') throw error;
     throw new Failure(

@@ -1,5 +1,6 @@
 /** The words in which a user's wishes and the answers are put: what the window, the browser and the command share. */
-export type { AddBackboneOptions, Backbone, BackboneDescription, DamagedBackbone } from '../backbone/catalogue.ts';
+export type { AddBackboneOptions } from '../backbone/add-backbone.ts';
+export type { Backbone, BackboneDescription, DamagedBackbone } from '../backbone/catalogue.ts';
 export type { PreprocessingChoice } from '../backbone/preprocessing.ts';
 export { splitNames } from '../data/dataset.ts';
 export { MOST_VIEWS } from '../data/views.ts';

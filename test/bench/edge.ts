@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { uniformFloat64 } from 'pure-rand/distribution/uniformFloat64';
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
-import { addBackbone } from '../../src-main/backbone/catalogue.ts';
+import { addBackbone } from '../../src-main/backbone/add-backbone.ts';
 import { encodeRequest } from '../../src-main/oip/messages.ts';
 import { gatheredName, PIXELS } from '../../src-main/oip/outputs.ts';
 import { bytesOf } from '../../src-main/oip/tensors.ts';

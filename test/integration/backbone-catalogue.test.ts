@@ -3,8 +3,8 @@ import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { addBackbone } from '../../src-main/backbone/add-backbone.ts';
 import {
-  addBackbone,
   describeBackbone,
   listBackbones,
   loadBackbone,

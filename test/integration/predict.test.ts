@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { parse } from 'csv-parse/sync';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { addBackbone } from '../../src-main/backbone/catalogue.ts';
+import { addBackbone } from '../../src-main/backbone/add-backbone.ts';
 import { writePlainVit } from '../../src-main/backbone/plain-vit.ts';
 import { tensorValues } from '../../src-main/backbone/tensors.ts';
 import { decodeModel, encodeModel, floatTensor } from '../../src-main/engine/onnx/model.ts';

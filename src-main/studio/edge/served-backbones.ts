@@ -1,7 +1,8 @@
 /** Backbones that are on a server: taken into the workspace without their model. */
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import { keepServedBackbone, listBackbones, type Backbone } from '../../backbone/catalogue.ts';
+import { keepServedBackbone } from '../../backbone/add-backbone.ts';
+import { listBackbones, type Backbone } from '../../backbone/catalogue.ts';
 import type { Served } from '../../backbone/backbone-file.ts';
 import { Failure } from '../../base/failure.ts';
 import { parseCard, structureOf, type BackboneCard } from '../../oip/card.ts';

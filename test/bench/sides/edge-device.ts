@@ -5,7 +5,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { addBackbone } from '../../../src-main/backbone/catalogue.ts';
+import { addBackbone } from '../../../src-main/backbone/add-backbone.ts';
 import { writePlainVit } from '../../../src-main/backbone/plain-vit.ts';
 import { Failure } from '../../../src-main/base/failure.ts';
 import { writeOrientationSet } from '../../../src-main/data/sample/orientation.ts';

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import * as ort from 'onnxruntime-node';
-import { addBackbone } from '../../../src-main/backbone/catalogue.ts';
+import { addBackbone } from '../../../src-main/backbone/add-backbone.ts';
 import type { MapRequest } from '../../../src-main/backbone/surgery.ts';
 import { imagesOf, locate } from '../../../src-main/data/dataset.ts';
 import { decodeImage } from '../../../src-main/data/decode/decode-image.ts';

@@ -20,7 +20,8 @@ import { Client, credentials, Metadata, status as GrpcStatus, type ServiceError 
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { addBackbone, type Backbone } from '../../../src-main/backbone/catalogue.ts';
+import { addBackbone } from '../../../src-main/backbone/add-backbone.ts';
+import { type Backbone } from '../../../src-main/backbone/catalogue.ts';
 import { writePlainVit } from '../../../src-main/backbone/plain-vit.ts';
 import { exportTriton } from '../../../src-main/edge/export-triton.ts';
 import type { Limits } from '../../../src-main/edge/server/limits.ts';
