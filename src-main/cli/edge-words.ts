@@ -30,22 +30,32 @@ const FEATURES: Readonly<Record<TradeoffRow['features'], string>> = {
   taps: 'all taps up to',
 };
 
-export function describeRow({ features, upto, datatype, bytesPerImage, val }: TradeoffRow): string {
-  return `${FEATURES[features]} ${upto}, ${datatype}, ${byteSize(bytesPerImage)} an image: val top-1 ${percent(val?.top1)}`;
+export function describeRow({ features, upto, datatype, bytesPerImage, val, repeats }: TradeoffRow): string {
+  return `${FEATURES[features]} ${upto}, ${datatype}, ${byteSize(bytesPerImage)} an image: val top-1 ${meanScore(val, repeats?.val)}`;
+}
+
+/** With half the width of its 95 % interval, in points, where there is one. */
+function meanScore(
+  score: TradeoffRow['val'],
+  interval: NonNullable<TradeoffRow['repeats']>['val'] | undefined,
+): string {
+  return interval
+    ? `${percent(score?.top1)} ± ${(50 * (interval.high - interval.low)).toFixed(1)}`
+    : percent(score?.top1);
 }
 
 export function tradeoffTable(rows: readonly TradeoffRow[]): string {
   return table(
     ['FEATURES', 'UPTO>', 'DATATYPE', 'DOWN AN IMAGE>', 'MEASURED>', 'UP>', 'VAL>', 'TEST>'],
-    rows.map(({ features, upto, datatype, bytesPerImage, measured, val, test }) => [
+    rows.map(({ features, upto, datatype, bytesPerImage, measured, val, test, repeats }) => [
       FEATURES[features],
       String(upto),
       datatype,
       byteSize(bytesPerImage),
       byteSize(measured.down),
       byteSize(measured.up),
-      percent(val?.top1),
-      percent(test?.top1),
+      meanScore(val, repeats?.val),
+      meanScore(test, repeats?.test),
     ]),
   );
 }

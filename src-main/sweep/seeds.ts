@@ -1,12 +1,15 @@
 import type { Trial } from './sweep-state.ts';
 
+export interface Mean {
+  mean: number;
+  /** 95 % confidence interval of the mean; null where there are fewer than two values. */
+  interval: { low: number; high: number } | null;
+}
+
 /** What came of equal settings under several seeds. */
-export interface Repeats {
+export interface Repeats extends Mean {
   /** Numbers of the trials, by number. */
   trials: number[];
-  mean: number;
-  /** 95 % confidence interval of the mean; null where there are fewer than two trials. */
-  interval: { low: number; high: number } | null;
 }
 
 /** 97.5 % quantiles of Student's t for 1 to 30 degrees of freedom. */
@@ -29,12 +32,15 @@ export function overSeeds(trials: readonly Trial[]): Repeats[] {
 }
 
 function repeatsOf(trials: readonly Trial[]): Repeats {
-  const values = trials.map(({ value }) => value ?? 0);
+  return { trials: trials.map(({ number }) => number), ...meanOf(trials.map(({ value }) => value ?? 0)) };
+}
+
+/** @param values at least one */
+export function meanOf(values: readonly number[]): Mean {
   const count = values.length;
   const mean = values.reduce((sum, value) => sum + value, 0) / count;
-  const numbers = trials.map(({ number }) => number);
-  if (count < 2) return { trials: numbers, mean, interval: null };
+  if (count < 2) return { mean, interval: null };
   const variance = values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / (count - 1);
   const half = (STUDENT[count - 2] ?? 1.96) * Math.sqrt(variance / count);
-  return { trials: numbers, mean, interval: { low: mean - half, high: mean + half } };
+  return { mean, interval: { low: mean - half, high: mean + half } };
 }

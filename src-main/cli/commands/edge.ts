@@ -133,6 +133,7 @@ const tradeoffFlags = z.object({
   epochs: wholeNumber('--epochs', { min: 1 }).optional(),
   batch: wholeNumber('--batch', { min: 1 }).optional(),
   seed: wholeNumber('--seed', { min: 0 }).optional(),
+  seeds: wholeNumbers('--seeds', { min: 0 }).optional(),
   limit: wholeNumber('--limit', { min: 1 }).optional(),
   taps: z.boolean(),
   threads: wholeNumber('--threads', { min: 1 }).optional(),
@@ -151,19 +152,20 @@ function addTradeoff(edge: Command, session: Session): void {
     .option('--epochs <n>', "of every run (default: the method's own)")
     .option('--batch <n>', 'images in a step (default: 32)')
     .option('--seed <n>', 'default: 1')
+    .option('--seeds <n,n,...>', 'train with each of them, for means with their 95 % intervals')
     .option('--limit <n>', 'train on so many images only, stratified')
     .option('--no-taps', 'leave out LAST on all taps, which takes longest')
     .option('--threads <n>', 'default: all cores')
     .option('--token-file <file>', 'a served backbone: the word that its server wants')
     .option('--ca-file <file>', 'a served backbone: the certificate to check its server by, PEM')
     .action(async (options: unknown) => {
-      const { dataset, backbone, out, upto, taps, threads, tokenFile, caFile, ...settings } = checkFlags(
-        tradeoffFlags,
-        options,
-      );
+      const flags = checkFlags(tradeoffFlags, options);
+      const { dataset, backbone, out, upto, seeds, taps, threads, tokenFile, caFile, ...settings } = flags;
+      if (seeds && settings.seed !== undefined)
+        throw new Failure('usage', '--seed and --seeds say the same: give one of them.');
       const { edgeTradeoff } = await import('../../studio/edge/tradeoff.ts');
       const server = tokenFile || caFile ? { tokenFile, caFile } : undefined;
-      const request = { dataset, backbone, out, upto, noTaps: !taps, threads, server, settings };
+      const request = { dataset, backbone, out, upto, noTaps: !taps, threads, server, settings, seeds };
       const result = await edgeTradeoff(await session.workspace(), request, {
         ...session.task(),
         onEpoch: (metrics, epochs) => session.progress.epoch(metrics, epochs),

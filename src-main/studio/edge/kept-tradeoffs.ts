@@ -10,6 +10,7 @@ import { parseSealed, sealed } from '../../workspace/record.ts';
 import type { Workspace } from '../../workspace/workspace.ts';
 import { edgeTradeoff, type TradeoffOptions, type TradeoffRow } from './tradeoff.ts';
 
+const intervalSchema = z.object({ low: z.number(), high: z.number() }).nullable();
 const rowSchema = z.object({
   features: z.enum(['cls', 'sum', 'taps']),
   upto: z.int(),
@@ -19,6 +20,7 @@ const rowSchema = z.object({
   val: scoreSchema.nullable(),
   test: scoreSchema.nullable(),
   run: z.string(),
+  repeats: z.object({ runs: z.array(z.string()), val: intervalSchema, test: intervalSchema }).optional(),
 }) satisfies z.ZodType<TradeoffRow>;
 
 /** What a table is asked for. */

@@ -7,12 +7,15 @@ import type { TaskOptions } from '../../base/progress.ts';
 import { locate } from '../../data/dataset.ts';
 import { bytesDown } from '../../edge/costs.ts';
 import { serveBackbones, usualUpto } from '../../edge/server/serve.ts';
+import { extractFeatures } from '../../features/extract.ts';
 import { ServedVit } from '../../features/served-vit.ts';
-import type { EpochMetrics, Score } from '../../training/run-folder.ts';
+import { meanOf, type Mean } from '../../sweep/seeds.ts';
+import type { EpochMetrics, RunResult, Score } from '../../training/run-folder.ts';
 import type { SettingsChoice } from '../../training/settings.ts';
 import type { Workspace } from '../../workspace/workspace.ts';
 import { resolveBackbone } from '../backbones.ts';
 import { resolveDataset } from '../datasets/datasets.ts';
+import { planRun, type RunPlan } from '../plan-run.ts';
 import { usualThreads } from '../preferences.ts';
 import { checkRecordsPath, writeRecords } from '../records-file.ts';
 import type { ServedAccess } from './served-backbones.ts';
@@ -28,12 +31,14 @@ export interface TradeoffRequest {
   upto?: readonly number[];
   /** Of every run, where the method's own are not wanted. */
   settings: Pick<SettingsChoice, 'epochs' | 'limit' | 'seed' | 'batch'>;
+  /** Each way is trained with every one of them, in place of the one of the settings. */
+  seeds?: readonly number[];
   /** Leaves out LAST on all taps, which takes longest. */
   noTaps?: boolean;
   threads?: number;
 }
 
-/** One way to divide the work; scores are those of the epoch that is best on val. */
+/** One way to divide the work; scores are those of the epoch that is best on val, the mean where there are several seeds. */
 export interface TradeoffRow {
   features: 'cls' | 'sum' | 'taps';
   /** Last block of the sum; the last one for `cls` and `taps`. */
@@ -45,7 +50,10 @@ export interface TradeoffRow {
   measured: { up: number; down: number };
   val: Score | null;
   test: Score | null;
+  /** Of the first seed. */
   run: string;
+  /** Where there are several seeds: every run, and the 95 % intervals of the mean top-1. */
+  repeats?: { runs: string[]; val: Mean['interval']; test: Mean['interval'] };
 }
 
 export interface Tradeoff {
@@ -70,7 +78,9 @@ export interface TradeoffOptions extends TaskOptions {
 
 /** Images that are sent to see what that takes. */
 const MEASURED = 8;
-const COLUMNS = ['features', 'upto', 'datatype', 'bytesPerImage', 'measuredUp', 'measuredDown', 'val', 'test'] as const;
+const COLUMNS = ['features', 'upto', 'datatype', 'bytesPerImage', 'measuredUp', 'measuredDown', 'val', 'test'];
+/** Of a table with several seeds. */
+const REPEATED = [...COLUMNS, 'seeds', 'valLow', 'valHigh', 'testLow', 'testHigh'];
 
 /**
  * Trains on the CLS row, on sums up to several blocks and on all taps, the latter in half precision and in 8 bits, and
@@ -107,23 +117,73 @@ export async function edgeTradeoff(
     }
     return found;
   });
+  const seeds = request.seeds ?? [request.settings.seed ?? 1];
+  await extractTogether(workspace, request, missing, seeds, options);
   const rows: TradeoffRow[] = [];
   for (const plan of plans) {
     let row = knownFor(plan);
     if (!row) {
-      const { settings, features, upto, datatype, bytesPerImage } = plan;
-      const { dataset, server, threads } = request;
-      const asked = { dataset, backbone: request.backbone, server, threads, settings };
+      const { features, upto, datatype, bytesPerImage } = plan;
       const { signal, onProgress, onRemark, onEpoch } = options;
-      const { run, val, test } = await train(workspace, asked, { signal, onProgress, onRemark, onEpoch });
-      row = { features, upto, datatype, bytesPerImage, measured: measured[missing.indexOf(plan)]!, val, test, run };
+      const results: RunResult[] = [];
+      for (const seed of seeds)
+        results.push(await train(workspace, runOf(request, plan, seed), { signal, onProgress, onRemark, onEpoch }));
+      const found = { features, upto, datatype, bytesPerImage, measured: measured[missing.indexOf(plan)]! };
+      row = { ...found, ...scoresOf(results) };
     }
     rows.push(row);
     options.onRow?.(row, rows.length, plans.length);
   }
   if (out === undefined) return { rows };
-  await writeRecords(out, COLUMNS, rows.map(recordOf));
+  await writeRecords(out, seeds.length > 1 ? REPEATED : COLUMNS, rows.map(recordOf));
   return { rows, out };
+}
+
+const runOf = ({ dataset, backbone, server, threads }: TradeoffRequest, { settings }: Plan, seed: number) => ({
+  ...{ dataset, backbone, server, threads },
+  settings: { ...settings, seed },
+});
+
+/** What all rows read, in one pass of the ViT for each way of rounding; each run then finds its own in the cache. */
+async function extractTogether(
+  workspace: Workspace,
+  request: TradeoffRequest,
+  plans: readonly Plan[],
+  seeds: readonly number[],
+  { signal, onProgress, onRemark }: TaskOptions,
+): Promise<void> {
+  const options = { signal, onProgress, onRemark };
+  for (const storage of ['fp16', 'int8'] as const) {
+    const own = plans.filter(({ datatype }) => (datatype === 'int8') === (storage === 'int8'));
+    if (own.length === 0) continue;
+    // P_i of group 1 is S_i, in the same file.
+    const maps = new Map(own.flatMap((plan) => plan.maps).map((map) => [map.index, map]));
+    const runs = [];
+    for (const seed of seeds) runs.push(await planRun(workspace, runOf(request, own[0]!, seed), options));
+    const [{ backbone, dataset, threads }] = runs as [RunPlan];
+    const features = {
+      ...{ backbone, threads, storage },
+      source: dataset.source,
+      lists: runs.flatMap(({ splits }) => [splits.train, splits.val, splits.test]),
+      maps: [...maps.values()],
+      base: own.some(({ base }) => base),
+    };
+    await extractFeatures(workspace, features, options);
+  }
+}
+
+function scoresOf(results: readonly RunResult[]): Pick<TradeoffRow, 'val' | 'test' | 'run' | 'repeats'> {
+  const [{ run, val, test }] = results as [RunResult];
+  if (results.length === 1) return { val, test, run };
+  const over = (split: 'val' | 'test') => {
+    const scores = results.map((result) => result[split]).filter((score) => score !== null);
+    if (scores.length === 0) return { score: null, interval: null };
+    const { mean: top1, interval } = meanOf(scores.map((score) => score.top1));
+    return { score: { top1, macro: meanOf(scores.map(({ macro }) => macro)).mean }, interval };
+  };
+  const means = { val: over('val'), test: over('test') };
+  const repeats = { runs: results.map((each) => each.run), val: means.val.interval, test: means.test.interval };
+  return { val: means.val.score, test: means.test.score, run, repeats };
 }
 
 function plansOf(backbone: Backbone, { upto, settings, noTaps = false }: TradeoffRequest): Plan[] {
@@ -203,8 +263,8 @@ async function withServer<T>(
   }
 }
 
-function recordOf(row: TradeoffRow): Record<(typeof COLUMNS)[number], string | number | null> {
-  const { features, upto, datatype, bytesPerImage, measured, val, test } = row;
+function recordOf(row: TradeoffRow): Record<string, string | number | null> {
+  const { features, upto, datatype, bytesPerImage, measured, val, test, repeats } = row;
   return {
     features,
     upto,
@@ -214,5 +274,10 @@ function recordOf(row: TradeoffRow): Record<(typeof COLUMNS)[number], string | n
     measuredDown: measured.down,
     val: val?.top1 ?? null,
     test: test?.top1 ?? null,
+    ...(repeats && {
+      seeds: repeats.runs.length,
+      ...{ valLow: repeats.val?.low ?? null, valHigh: repeats.val?.high ?? null },
+      ...{ testLow: repeats.test?.low ?? null, testHigh: repeats.test?.high ?? null },
+    }),
   };
 }

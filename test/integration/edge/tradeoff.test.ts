@@ -39,6 +39,20 @@ it('accuracy against transfer, and the block that is best on val', async () => {
     const lines = (await readFile(out, 'utf8')).trimEnd().split('\n');
     expect(lines[0]).toBe('features,upto,datatype,bytesPerImage,measuredUp,measuredDown,val,test');
     expect(lines).toHaveLength(6);
+    // Only the first row is trained again.
+    const several = { dataset, backbone, out, upto: [1], settings: { epochs: 1 }, seeds: [1, 2], threads: 1 };
+    const [mean, ...others] = (await edgeTradeoff(workspace, several, { known: rows.slice(1) })).rows;
+    expect(others).toEqual(rows.slice(1));
+    expect(mean!.repeats!.runs).toHaveLength(2);
+    const { low, high } = mean!.repeats!.test!;
+    expect((low + high) / 2).toBeCloseTo(mean!.test!.top1, 12);
+    const tops = (await listRuns(workspace)).runs.flatMap((run) =>
+      mean!.repeats!.runs.includes(run.run) && 'test' in run ? [run.test!.top1] : [],
+    );
+    expect(mean!.test!.top1).toBeCloseTo((tops[0]! + tops[1]!) / 2, 12);
+    // Student's t with one degree of freedom.
+    expect(high - low).toBeCloseTo(12.706 * Math.abs(tops[0]! - tops[1]!), 9);
+    expect((await readFile(out, 'utf8')).split('\n')[0]).toBe(`${lines[0]!},seeds,valLow,valHigh,testLow,testHigh`);
 
     const request = { dataset, backbone, threads: 1, settings: { ...settings, method: 'miet' as const } };
     const { upto, tried } = await chooseUpto(workspace, request);

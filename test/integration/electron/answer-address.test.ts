@@ -3,7 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { answerAddress } from '../../../src-main/electron/answer-address.ts';
-import { SECURITY_HEADERS } from '../../../src-main/host/pages.ts';
+import { mayLoad, ORIGIN } from '../../../src-main/electron/addresses.ts';
+import { loadPages, SECURITY_HEADERS } from '../../../src-main/host/pages.ts';
+import { rendererFolder } from '../../../src-main/host/serve-studio.ts';
+import { startHost } from '../../../src-main/host/serve.ts';
 import { Studio } from '../../../src-main/studio/service/studio.ts';
 import { Workspace } from '../../../src-main/workspace/workspace.ts';
 
@@ -47,6 +50,38 @@ it.each([
   const { status, headers } = await answer(url);
   expect(status).toBe(404);
   expect(headers).toMatchObject(SECURITY_HEADERS);
+});
+
+it('answers for every file of the built window as the host does, the thread that runs an adaptor among them', async () => {
+  const built = await loadPages(rendererFolder());
+  const host = await startHost({ studio, pages: built, port: 0 });
+  try {
+    for (const path of built.keys()) {
+      const url = `${ORIGIN}${path}`;
+      expect(mayLoad(url), path).toBe(true);
+      const { status, headers, body } = await answerAddress(studio, built, { method: 'GET', url });
+      const overHttp = await fetch(`http://127.0.0.1:${host.port}${path}`, {
+        headers: { authorization: `Bearer ${host.token}` },
+      });
+      expect([status, overHttp.status], path).toEqual([200, 200]);
+      expect(Object.fromEntries(overHttp.headers), path).toMatchObject(headers);
+      expect(Buffer.from(await overHttp.arrayBuffer()).equals(Buffer.from(body)), path).toBe(true);
+    }
+  } finally {
+    await host.close();
+  }
+  // WebAssembly is compiled as it arrives where its type is its own, and in the one thread whose policy allows it.
+  const headersOf = async (name: RegExp) => {
+    const [path, ...others] = [...built.keys()].filter((each) => name.test(each));
+    expect(others).toEqual([]);
+    return (await answerAddress(studio, built, { method: 'GET', url: `${ORIGIN}${path}` })).headers;
+  };
+  expect(await headersOf(/\.wasm$/)).toMatchObject({ 'content-type': 'application/wasm' });
+  expect(await headersOf(/adaptor-worker-/)).toMatchObject({
+    'content-type': 'text/javascript; charset=utf-8',
+    'content-security-policy': "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; connect-src 'self'",
+  });
+  expect((await headersOf(/^\/index\.html$/))['content-security-policy']).not.toContain('unsafe');
 });
 
 it('only reads', async () => expect((await answer('sidetune://studio/', 'POST')).status).toBe(405));
