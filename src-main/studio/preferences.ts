@@ -13,8 +13,14 @@ const wishes = {
   threads: z.int().min(1).max(512).nullable(),
   /** Whether the ViT runs on a thread of the studio or in a process of its own; null for what is usual here. */
   vit: z.enum(['thread', 'process']).nullable(),
+  /** Address of the MLflow server that sweeps were sent to last. */
+  mlflow: z.string().max(2000).nullable(),
 };
-const preferencesSchema = z.object({ threads: wishes.threads.default(null), vit: wishes.vit.default(null) });
+const preferencesSchema = z.object({
+  threads: wishes.threads.default(null),
+  vit: wishes.vit.default(null),
+  mlflow: wishes.mlflow.default(null),
+});
 export type Preferences = z.infer<typeof preferencesSchema>;
 
 /** What is not named stays as it is. */

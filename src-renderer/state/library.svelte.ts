@@ -41,6 +41,11 @@ class Library {
     return this.keep(job);
   }
 
+  /** For a page that goes before the job is over. */
+  disown(id: string): void {
+    this.owned.delete(id);
+  }
+
   /** Shows the run or sweep that a job makes as soon as there is one, unless the user has gone elsewhere by then. */
   follow(job: Job): void {
     this.followed = this.keep(job);

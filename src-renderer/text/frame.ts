@@ -56,6 +56,7 @@ export const jobs = {
     evaluate: 'Evaluating',
     export: 'Exporting',
     tradeoff: 'Accuracy against transfer',
+    mlflow: 'Sending to MLflow',
   },
   states: {
     waiting: 'waiting',

@@ -56,7 +56,8 @@ describe.skipIf(!hasChromium)('sweeps in the window', () => {
       await page.getByLabel('Sampler').selectOption('Random');
       await page.getByLabel('Pruner').selectOption('None');
       await page.getByLabel('Trials', { exact: true }).fill('2');
-      await page.getByLabel('Trials at a time').fill('1');
+      await page.getByText('Advanced').click();
+      await page.getByLabel('Processes that train').fill('1');
       await page.getByRole('textbox', { name: 'Values of learning rate' }).fill('a lot');
       await page.getByRole('textbox', { name: 'Values of rank' }).fill('2, ');
       await page.getByRole('checkbox', { name: 'Vary drop-path' }).uncheck();
@@ -102,6 +103,12 @@ describe.skipIf(!hasChromium)('sweeps in the window', () => {
       expect(await table.getByRole('row').count()).toBeLessThan(4);
       await page.getByRole('button', { name: 'Show all trials' }).click();
       expect(await table.getByRole('row').count()).toBe(4);
+      await page.getByRole('button', { name: 'Export…' }).click();
+      const exporting = page.getByRole('dialog', { name: 'Export the sweep' });
+      await exporting.getByLabel('Address of the server').fill('http://127.0.0.1:9');
+      await exporting.getByRole('button', { name: 'Send to MLflow' }).click();
+      await exporting.getByText('The MLflow server at http://127.0.0.1:9 does not answer').waitFor();
+      await page.keyboard.press('Escape');
       await page.getByRole('button', { name: 'Keep trial 2 as a run' }).click();
       await page.waitForURL(/#\/runs\/hearts-last/);
       await page.getByRole('heading', { level: 1, name: /hearts-last/ }).waitFor();

@@ -14,6 +14,8 @@ import { addBackbone } from '../../src-main/studio/backbones.ts';
 import { addDataset } from '../../src-main/studio/datasets/datasets.ts';
 import { MlflowClient } from '../../src-main/studio/mlflow/client.ts';
 import { exportToMlflow } from '../../src-main/studio/mlflow/export-sweep.ts';
+import { Studio } from '../../src-main/studio/service/studio.ts';
+import type { Job } from '../../src-main/studio/service/events.ts';
 import { resumeSweep, startSweep, type SweepAnswer } from '../../src-main/studio/sweeps/run-sweep.ts';
 import { Workspace } from '../../src-main/workspace/workspace.ts';
 
@@ -41,6 +43,22 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true }));
 
+/** The job by which the window sends a sweep, once it is over. */
+async function sentByWindow(uri: string): Promise<Job> {
+  const studio = await Studio.open(workspace);
+  try {
+    const over = new Promise<Job>((resolve) =>
+      studio.subscribe((event) => event.type === 'job' && event.job.ended !== null && resolve(event.job)),
+    );
+    expect(await studio.answer('sweeps.mlflow', { sweep: whole.sweep, uri })).toMatchObject({ ok: true });
+    const job = await over;
+    expect(await studio.answer('preferences.show', {})).toMatchObject({ reply: { mlflow: uri } });
+    return job;
+  } finally {
+    await studio.close();
+  }
+}
+
 describe('says in one sentence', () => {
   const exported = (uri: string) => exportToMlflow(workspace, 'latest', uri);
 
@@ -58,7 +76,15 @@ describe('says in one sentence', () => {
     const [server, uri] = await answering(200, 'text/html', '');
     server.close();
     await once(server, 'close');
-    await expect(exported(uri)).rejects.toMatchObject({ code: 'mlflow', message: /does not answer \(ECONNREFUSED\)/ });
+    const sentence = /^The MLflow server at \S+ does not answer \(ECONNREFUSED\): [^.]+\.$/;
+    await expect(exported(uri)).rejects.toMatchObject({
+      code: 'mlflow',
+      message: expect.stringMatching(sentence) as string,
+    });
+    expect(await sentByWindow(uri)).toMatchObject({
+      state: 'failed',
+      error: { message: expect.stringMatching(sentence) as string },
+    });
   });
 
   it.each([
@@ -119,6 +145,8 @@ describe.skipIf(!python)('a real server', () => {
     expect(await exportToMlflow(workspace, 'latest', uri)).toEqual({ ...first, written: 0 });
     const more = await resumeSweep(workspace, whole.sweep, { trials: 3 });
     expect(await exportToMlflow(workspace, 'latest', uri)).toEqual({ ...first, trials: 3, written: 1 });
+
+    expect(await sentByWindow(uri)).toMatchObject({ state: 'done', result: { ...first, trials: 3, written: 0 } });
 
     const client = new MlflowClient(uri);
     const runs = await client.runsWith(await client.experiment('sidetune'), 'sidetune.sweep', whole.sweep);

@@ -65,12 +65,7 @@ export class MlflowClient {
     private readonly signal?: AbortSignal,
     environment: NodeJS.ProcessEnv = process.env,
   ) {
-    if (!URL.canParse(uri) || !/^https?:$/.test(new URL(uri).protocol))
-      throw new Failure(
-        'usage',
-        `"${uri}" is not the address of an MLflow server, such as http://127.0.0.1:5000: start one over your store with "mlflow server".`,
-      );
-    this.uri = uri.replace(/\/+$/, '');
+    this.uri = mlflowAddress(uri);
     this.authorization = authorizationIn(environment);
   }
 
@@ -87,7 +82,7 @@ export class MlflowClient {
     }
     throw new Failure(
       'mlflow',
-      `The experiment "${name}" was deleted on the MLflow server at ${this.uri}: restore it there, or name another with --experiment.`,
+      `The experiment "${name}" was deleted on the MLflow server at ${this.uri}: restore it there, or name another.`,
     );
   }
 
@@ -152,7 +147,7 @@ export class MlflowClient {
       const why = patience.aborted ? 'nothing came for a minute' : errorCode(cause) || 'no connection';
       throw new Failure(
         'mlflow',
-        `The MLflow server at ${this.uri} does not answer (${why}): check that it runs and that the address is right; the same command goes on with what is not there yet.`,
+        `The MLflow server at ${this.uri} does not answer (${why}): check that it runs and that the address is right; asked again, it goes on with what is not there yet.`,
         { cause: error },
       );
     }
@@ -176,6 +171,16 @@ export class MlflowClient {
       );
     return checked.data;
   }
+}
+
+/** The address of a server, without a slash at its end. @throws Failure `usage` where it is none */
+export function mlflowAddress(typed: string): string {
+  const uri = typed.trim();
+  if (URL.canParse(uri) && /^https?:$/.test(new URL(uri).protocol)) return uri.replace(/\/+$/, '');
+  throw new Failure(
+    'usage',
+    `"${uri}" is not the address of an MLflow server, such as http://127.0.0.1:5000: start one over your store with "mlflow server".`,
+  );
 }
 
 function authorizationIn(environment: NodeJS.ProcessEnv): Record<string, string> {

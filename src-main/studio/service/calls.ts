@@ -108,6 +108,11 @@ export const sweepStartSchema = z.object({
 const ofSweep = z.object({ sweep: z.string().min(1) });
 const moreOfSweep = { trials: z.int().min(1).optional(), parallel: z.int().min(1).optional() };
 
+export const sweepToMlflowSchema = ofSweep.extend({
+  uri: z.string().min(1).max(2000),
+  experiment: z.string().min(1).optional(),
+});
+
 export const retrainSchema = ofSweep.extend({ trial: z.int().min(0).optional() });
 
 const ofServer = z.object({
@@ -258,6 +263,8 @@ export const calls = {
   'sweeps.promote': call(ofSweep.extend({ trial: z.int().min(0) })).gives<{ run: string }>(),
   /** Trains the settings of the best trial, or of one, on train and val together, as a run that test is read for. */
   'sweeps.retrain': call(retrainSchema).gives<Job>(),
+  /** Writes a sweep to an MLflow server, or what is missing there; the address is remembered. */
+  'sweeps.mlflow': call(sweepToMlflowSchema).gives<Job>(),
   'sweeps.remove': call(ofSweep).gives<null>(),
 
   /** The server that the window has started. */

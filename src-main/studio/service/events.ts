@@ -9,7 +9,17 @@ import { shownServerSchema } from '../edge/window-server.ts';
 export const studioErrorSchema = z.object({ code: z.string(), message: z.string() });
 export type StudioError = z.infer<typeof studioErrorSchema>;
 
-export const jobKinds = ['import', 'sample', 'backbone', 'train', 'sweep', 'evaluate', 'export', 'tradeoff'] as const;
+export const jobKinds = [
+  'import',
+  'sample',
+  'backbone',
+  'train',
+  'sweep',
+  'evaluate',
+  'export',
+  'tradeoff',
+  'mlflow',
+] as const;
 export type JobKind = (typeof jobKinds)[number];
 
 export const jobSchema = z.object({
@@ -20,10 +30,10 @@ export const jobSchema = z.object({
   /** `paused` was asked for; `interrupted` came about when the studio ended in the middle. Both can be resumed. */
   state: z.enum(['waiting', 'running', 'done', 'failed', 'stopped', 'paused', 'interrupted']),
   progress: z.object({ task: z.string(), done: z.number(), total: z.number(), unit: z.string() }).nullable(),
-  /** The run that a training job has made, the sweep of a sweeping one, or the table of accuracy against transfer. */
+  /** The run that a training job has made, the sweep that one is about, or the table of accuracy against transfer. */
   run: z.string().nullable(),
   error: studioErrorSchema.nullable(),
-  /** By kind: a dataset's summary, a backbone's description, a run's result, an evaluation, an export, a table. */
+  /** By kind: a dataset's summary, a backbone's description, a run's result, an evaluation, an export, a table, what MLflow has. */
   result: z.unknown(),
   queued: z.iso.datetime(),
   started: z.iso.datetime().nullable(),

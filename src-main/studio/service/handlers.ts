@@ -16,6 +16,7 @@ import { listFolder } from '../folders.ts';
 import { imagePage, placesThatFit } from '../datasets/image-pages.ts';
 import type { LoadedDatasets } from '../datasets/loaded-datasets.ts';
 import { bugReport } from '../logs.ts';
+import { mlflowAddress } from '../mlflow/client.ts';
 import { changePreferences, placeVit, readPreferences } from '../preferences.ts';
 import type { RunAnalysis } from '../analysis/run-analysis.ts';
 import { readRunLog } from '../run-log.ts';
@@ -160,6 +161,11 @@ export function handlersOf(
       return { run };
     },
     'sweeps.retrain': async (request) => jobs.add('train', await findSweep(workspace, request.sweep), request),
+    'sweeps.mlflow': async (request) => {
+      const [sweep, uri] = [await findSweep(workspace, request.sweep), mlflowAddress(request.uri)];
+      await changePreferences(workspace, { mlflow: uri });
+      return jobs.add('mlflow', sweep, { ...request, sweep, uri }, sweep);
+    },
     'sweeps.remove': async ({ sweep }) => {
       await sweeps.removeSweep(workspace, sweep);
       changed('sweeps');

@@ -1,5 +1,5 @@
 /**
- * Long tasks of the studio, one after the other in two lanes: what computes, and what only takes files in. What is not
+ * Long tasks of the studio, one after the other in two lanes: what computes, and what only takes files in or sends them. What is not
  * finished is kept on disk, so that nothing that was asked for is lost when the studio ends in the middle.
  */
 import { randomBytes } from 'node:crypto';
@@ -27,15 +27,16 @@ export interface JobContext {
 
 export type Perform = (kind: JobKind, request: unknown, context: JobContext) => Promise<unknown>;
 
-const LANES: Readonly<Record<JobKind, 'compute' | 'intake'>> = {
+const LANES: Readonly<Record<JobKind, 'compute' | 'transfer'>> = {
   train: 'compute',
   sweep: 'compute',
   evaluate: 'compute',
   export: 'compute',
   tradeoff: 'compute',
-  import: 'intake',
-  sample: 'intake',
-  backbone: 'intake',
+  import: 'transfer',
+  sample: 'transfer',
+  backbone: 'transfer',
+  mlflow: 'transfer',
 };
 
 /** Why a task was told to end. */
@@ -164,7 +165,7 @@ export class Jobs {
   /** Starts the next job of every lane that is free. */
   private pump(): void {
     if (this.closed) return;
-    for (const lane of ['compute', 'intake'] as const) {
+    for (const lane of ['compute', 'transfer'] as const) {
       const own = [...this.kept.values()].filter(({ job }) => LANES[job.kind] === lane);
       if (own.some(({ job }) => this.stops.has(job.id))) continue;
       const next = own.find(({ job }) => job.state === 'waiting');

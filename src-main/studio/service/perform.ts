@@ -8,13 +8,14 @@ import * as datasets from '../datasets/datasets.ts';
 import { beginTradeoff, continueTradeoff, tradeoffRequestSchema, type KeptTradeoff } from '../edge/kept-tradeoffs.ts';
 import { evaluate } from '../evaluate.ts';
 import { exportRun } from '../export.ts';
+import { exportToMlflow } from '../mlflow/export-sweep.ts';
 import { requestToResume } from '../resume.ts';
 import { resumeSweep, startSweep, type SweepOptions } from '../sweeps/run-sweep.ts';
 import { sampleImages } from '../datasets/sample.ts';
 import { retrainTrial } from '../sweeps/sweep-winner.ts';
 import { train, type TrainOptions } from '../train.ts';
 import { removeUpload, uploadOf } from '../datasets/uploads.ts';
-import { calls, retrainSchema } from './calls.ts';
+import { calls, retrainSchema, sweepToMlflowSchema } from './calls.ts';
 import type { StudioEvent } from './events.ts';
 import { isStopped, type JobContext, type Perform } from './jobs.ts';
 
@@ -56,6 +57,10 @@ export function performerOf(workspace: Workspace, tell: (event: StudioEvent) => 
         return trainJob(workspace, request, context, tell);
       case 'sweep':
         return sweepJob(workspace, request, context, tell);
+      case 'mlflow': {
+        const { sweep, uri, experiment } = sweepToMlflowSchema.parse(request);
+        return exportToMlflow(workspace, sweep, uri, { ...options, experiment });
+      }
       case 'tradeoff':
         return tradeoffJob(workspace, request, context, tell);
       case 'evaluate':

@@ -1,7 +1,7 @@
 /** What the window works out of a sweep's trials. */
 import { describe, expect, it } from 'vitest';
 import { axesOf, isWithin } from '../../../src-renderer/sweeps/axes.ts';
-import { trialsAsCsv } from '../../../src-renderer/sweeps/csv.ts';
+import { trialsAsCsv, trialsAsJson } from '../../../src-renderer/sweeps/trial-table.ts';
 import { importances } from '../../../src-renderer/sweeps/importance.ts';
 import { paretoFront } from '../../../src-renderer/sweeps/pareto.ts';
 import { readEntry, writeEntry } from '../../../src-renderer/sweeps/space-form.ts';
@@ -88,4 +88,6 @@ it('follows the lines of a log, each taken once', () => {
   const order = ranked([trials.get(0)!, trial(1, { rank: 8 }, 0.2), trial(2, { rank: 8 }, 0.3)]);
   expect(order.map(({ number }) => number)).toEqual([2, 1, 0]);
   expect(trialsAsCsv(['rank'], order).split('\n')[3]).toBe('0,pruned,4,0.4,1,1,2,,,,,stopped by hand,');
+  const records = JSON.parse(trialsAsJson(['rank', 'upto'], order)) as unknown[];
+  expect(records[2]).toMatchObject({ trial: 0, rank: 4, upto: null, val_top1: 0.4, reason: 'stopped by hand' });
 });
