@@ -8,7 +8,7 @@ import type { FrozenFacts } from '../training/build-network.ts';
 import type { TrainingJob } from '../training/job.ts';
 import { ParameterLayout } from '../training/parameters.ts';
 import { listRuns, type RunConfig } from '../training/run-folder.ts';
-import { chooseStep, type StepChoice } from '../training/step-choice.ts';
+import { chooseStep, type StepChoice } from '../training/probe/step-choice.ts';
 import type { Workspace } from '../workspace/workspace.ts';
 import { hashesOf, type RunPlan } from './plan-run.ts';
 import type { TrainRequest } from './train-request.ts';

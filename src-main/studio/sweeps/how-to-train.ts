@@ -2,9 +2,9 @@
 import type { TaskOptions } from '../../base/progress.ts';
 import type { StepForm } from '../../methods/network.ts';
 import type { SweepConfig } from '../../sweep/sweep-config.ts';
-import { chooseLanes } from '../../training/lane-choice.ts';
+import { chooseLanes } from '../../training/probe/lane-choice.ts';
 import { frozenFactsOf } from '../../training/open-run.ts';
-import { chooseStep } from '../../training/step-choice.ts';
+import { chooseStep } from '../../training/probe/step-choice.ts';
 import type { Workspace } from '../../workspace/workspace.ts';
 import { exampleSettings, type SweepPlan } from './plan-sweep.ts';
 

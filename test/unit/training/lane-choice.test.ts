@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { lanesFor } from '../../../src-main/training/lane-choice.ts';
+import { lanesFor } from '../../../src-main/training/probe/lane-choice.ts';
 
 it('gives short trials lanes until the start of a process is a small part of them, and long trials none', () => {
   const times = { startSeconds: 1, secondsPerImage: 0.002 };

@@ -3,9 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { completeSettings } from '../../../src-main/training/settings.ts';
-import { chooseFrom, chooseStep } from '../../../src-main/training/step-choice.ts';
-import type { StepQuestion, TimedStep } from '../../../src-main/training/step-question.ts';
-import { microBatches, probeSteps } from '../../../src-main/training/step-probe.ts';
+import { chooseFrom, chooseStep } from '../../../src-main/training/probe/step-choice.ts';
+import type { StepQuestion, TimedStep } from '../../../src-main/training/probe/step-question.ts';
+import { microBatches, probeSteps } from '../../../src-main/training/probe/step-probe.ts';
 import { Workspace } from '../../../src-main/workspace/workspace.ts';
 
 const timed = (stepForm: TimedStep['stepForm'], microBatch: number, msPerImage: number): TimedStep => ({

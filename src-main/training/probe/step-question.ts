@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import type { FrozenFacts } from './build-network.ts';
-import type { Settings } from './settings.ts';
+import type { FrozenFacts } from '../build-network.ts';
+import type { Settings } from '../settings.ts';
 
 /** What the choice depends on, besides the machine. */
 export interface StepQuestion {

@@ -1,10 +1,10 @@
-import { CompiledEngine } from '../engine/compiled.ts';
-import { allocate, type Buffers, type Program } from '../engine/program.ts';
-import type { StepForm } from '../methods/network.ts';
-import { buildNetwork } from './build-network.ts';
-import { defaultMicroBatch } from './micro-batch.ts';
-import { ParameterLayout } from './parameters.ts';
-import { gradientProgram } from './programs.ts';
+import { CompiledEngine } from '../../engine/compiled.ts';
+import { allocate, type Buffers, type Program } from '../../engine/program.ts';
+import type { StepForm } from '../../methods/network.ts';
+import { buildNetwork } from '../build-network.ts';
+import { defaultMicroBatch } from '../micro-batch.ts';
+import { ParameterLayout } from '../parameters.ts';
+import { gradientProgram } from '../programs.ts';
 import type { StepQuestion, TimedStep } from './step-question.ts';
 
 /** Blocks of runs, the fastest of which counts: what else the machine does slows some of them. */

@@ -2,8 +2,8 @@ import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { writeFileAtomic } from '../workspace/atomic.ts';
-import type { Workspace } from '../workspace/workspace.ts';
+import { writeFileAtomic } from '../../workspace/atomic.ts';
+import type { Workspace } from '../../workspace/workspace.ts';
 
 /**
  * What was timed earlier on this machine, else what is timed now, which is kept in a file of the workspace's `probes`.

@@ -1,5 +1,5 @@
-import { trainingEnvironment } from '../base/fork-entry.ts';
-import { startProcess } from '../base/own-process.ts';
+import { trainingEnvironment } from '../../base/fork-entry.ts';
+import { startProcess } from '../../base/own-process.ts';
 import type { StepQuestion } from './step-question.ts';
 
 export interface ProbeOptions {

@@ -1,12 +1,12 @@
 import { cpus } from 'node:os';
 import { z } from 'zod';
-import type { TaskOptions } from '../base/progress.ts';
-import { ORT_VERSION } from '../engine/session.ts';
-import type { StepForm } from '../methods/network.ts';
-import type { Workspace } from '../workspace/workspace.ts';
-import { buildNetwork } from './build-network.ts';
+import type { TaskOptions } from '../../base/progress.ts';
+import { ORT_VERSION } from '../../engine/session.ts';
+import type { StepForm } from '../../methods/network.ts';
+import type { Workspace } from '../../workspace/workspace.ts';
+import { buildNetwork } from '../build-network.ts';
 import { keptProbe } from './kept-probe.ts';
-import { defaultMicroBatch } from './micro-batch.ts';
+import { defaultMicroBatch } from '../micro-batch.ts';
 import { timedStepSchema, type StepQuestion, type TimedStep } from './step-question.ts';
 import { probeInProcess } from './start-step-probe.ts';
 

@@ -1,4 +1,4 @@
-import { entryBeside } from '../base/fork-entry.ts';
+import { entryBeside } from '../../base/fork-entry.ts';
 import { runProbe } from './start-probe.ts';
 import type { StepQuestion, TimedStep } from './step-question.ts';
 

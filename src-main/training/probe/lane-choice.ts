@@ -1,11 +1,11 @@
 import { cpus } from 'node:os';
 import { z } from 'zod';
-import { entryBeside, trainingArguments } from '../base/fork-entry.ts';
-import type { TaskOptions } from '../base/progress.ts';
-import { ORT_VERSION } from '../engine/session.ts';
-import type { Workspace } from '../workspace/workspace.ts';
+import { entryBeside, trainingArguments } from '../../base/fork-entry.ts';
+import type { TaskOptions } from '../../base/progress.ts';
+import { ORT_VERSION } from '../../engine/session.ts';
+import type { Workspace } from '../../workspace/workspace.ts';
 import { keptProbe } from './kept-probe.ts';
-import { laneKey } from './lane-key.ts';
+import { laneKey } from '../lane-key.ts';
 import { runProbe } from './start-probe.ts';
 import type { StepQuestion } from './step-question.ts';
 

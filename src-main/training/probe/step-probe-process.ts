@@ -1,5 +1,5 @@
 /** The process behind `probeInProcess`: told a question, it tells every time it has taken, and ends. */
-import { parent } from '../base/parent.ts';
+import { parent } from '../../base/parent.ts';
 import type { StepQuestion } from './step-question.ts';
 import { probeSteps } from './step-probe.ts';
 

@@ -1,10 +1,10 @@
 /** The process behind `chooseLanes`: told a question, it opens what a trainer opens, says so, times a gradient, and ends. */
-import { parent } from '../base/parent.ts';
-import { CompiledEngine } from '../engine/compiled.ts';
-import { buildNetwork } from './build-network.ts';
-import { defaultMicroBatch } from './micro-batch.ts';
-import { ParameterLayout } from './parameters.ts';
-import { logitsProgram, updateProgram } from './programs.ts';
+import { parent } from '../../base/parent.ts';
+import { CompiledEngine } from '../../engine/compiled.ts';
+import { buildNetwork } from '../build-network.ts';
+import { defaultMicroBatch } from '../micro-batch.ts';
+import { ParameterLayout } from '../parameters.ts';
+import { logitsProgram, updateProgram } from '../programs.ts';
 import { timeStep } from './step-probe.ts';
 import type { StepQuestion } from './step-question.ts';
 
