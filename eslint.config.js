@@ -45,13 +45,17 @@ export default tseslint.config(
   {
     files: ['**/*.svelte', '**/*.svelte.ts'],
     languageOptions: {
-      parserOptions: { parser: tseslint.parser, extraFileExtensions: ['.svelte'], projectService: true },
+      // Components without types here: each would be a program of its own, and svelte-check has them.
+      parserOptions: { parser: tseslint.parser, extraFileExtensions: ['.svelte'] },
       globals: globals.browser,
     },
     rules: {
       // The compiler and svelte-check see these, and types too.
       'no-unused-vars': 'off',
       'no-undef': 'off',
+      // Those two ask for types.
+      'svelte/require-store-reactive-access': 'off',
+      'svelte/no-unused-props': 'off',
       // What is never shown may be a plain Set.
       'svelte/prefer-svelte-reactivity': 'off',
     },
