@@ -158,6 +158,11 @@ Made with Sidetune Studio. The backbone keeps its own licence${inside}; the data
 parameters.`;
 }
 
+/** The run that a card is of; undefined for another text. */
+export function runOfCard(text: string): string | undefined {
+  return /^Run (.+) of \d{4}-\d\d-/m.exec(text)?.[1]?.replaceAll(/\\(.)/g, '$1');
+}
+
 const percent = (fraction: number | undefined): string =>
   fraction === undefined ? 'not measured' : `${(100 * fraction).toFixed(2)} %`;
 

@@ -35,6 +35,8 @@ export interface ExportRequest {
   form?: Form;
   /** Keeps weights as float16: files half as large, and a tolerance of their own. */
   half?: boolean;
+  /** Whether it may take the place of another run's export. */
+  force?: boolean;
   /** Images to compare the exported models with the app on, at most. */
   images?: number;
 }
@@ -68,11 +70,11 @@ interface ExportSource extends OpenedRun {
  * Exports a run's best parameters as ONNX models, after both have been run beside the app's own predictions on up to
  * `images` images, taken at even steps from val, else from train: lists are often sorted by class. Nothing is written
  * unless they agree.
- * @throws Failure `bad-out`, `no-dataset`, `export-parity`, and those of `openRun`, `mergedModel` and `provideFeatures`.
+ * @throws Failure `bad-out`, `other-export`, `no-dataset`, `export-parity`, and those of `openRun`, `mergedModel` and `provideFeatures`.
  */
 export async function exportRun(
   workspace: Workspace,
-  { run: named, out, form, half = false, images = PARITY_IMAGES }: ExportRequest,
+  { run: named, out, form, half = false, force, images = PARITY_IMAGES }: ExportRequest,
   options: TaskOptions = {},
 ): Promise<ExportResult> {
   const opened = await openRun(workspace, named);
@@ -80,7 +82,7 @@ export async function exportRun(
   const forms = form ? [form] : opened.backbone.served ? (['adaptor'] as const) : FORMS;
   const { run } = opened.config;
   // Early: a folder that cannot be written to should not cost the user the wait.
-  await prepareFolder(out, forms);
+  await prepareFolder(out, forms, { run, force });
   const { list, request } = await featuresOf(workspace, opened);
   const rows = evenly(list.length, images);
   const { models, parities, card } = await withFeatures(workspace, request, options, async ({ sets }) => {
@@ -94,7 +96,7 @@ export async function exportRun(
     );
     return { ...checked, card };
   });
-  const files = await writeExport(out, models, card, parities);
+  const files = await writeExport(out, models, card, parities, force);
   const bytes = (await Promise.all(files.map((file) => stat(file)))).map(({ size }) => size);
   return { run, files, bytes, parity: { ...(parities.merged ?? parities.adaptor)!, ...parities } };
 }

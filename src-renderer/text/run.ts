@@ -53,6 +53,8 @@ export const exporting = {
   halfWords: 'half the size; logits within 1 % of the largest',
   folder: 'Folder',
   usual: 'exports, in the workspace',
+  force: 'Replace',
+  forceWords: "another run's export that lies there; its files are lost",
   start: 'Export',
   none: 'Not exported yet',
   noneLead:

@@ -18,6 +18,7 @@ export function addExportCommand(program: Command, session: Session): void {
       ).choices(['adaptor', 'merged']),
     )
     .option('--half', 'keep weights as float16: files half as large, a wider tolerance')
+    .option('--force', "replace another run's export in the folder")
     .action(async (run: string, request: Omit<ExportRequest, 'run'>) => {
       const { exportRun } = await import('../../studio/export.ts');
       const result = await exportRun(await session.workspace(), { ...request, run }, session.task());

@@ -225,6 +225,8 @@ export const calls = {
       form: z.enum(['adaptor', 'merged']).optional(),
       /** Keeps matrices as float16. */
       half: z.boolean().optional(),
+      /** Whether it may take the place of another run's export. */
+      force: z.boolean().optional(),
     }),
   ).gives<Job>(),
 

@@ -55,6 +55,21 @@ describe('the files of an export', () => {
     expect(await readFile(join(folder, 'labels.txt'), 'utf8')).toContain('circle');
   });
 
+  it("take the place of another run's only where that is meant, and of one that was cut off", async () => {
+    const other = someCard({ run: 'last_other-1' });
+    await writeExport(folder, { adaptor }, other);
+    await expect(writeExport(folder, { adaptor: merged }, someCard())).rejects.toThrow(
+      /holds the export of run last_other-1: .*--force/,
+    );
+    expect(new Uint8Array(await readFile(join(folder, 'adaptor.onnx')))).toEqual(adaptor);
+    await writeExport(folder, { adaptor: merged }, someCard(), {}, true);
+    expect(new Uint8Array(await readFile(join(folder, 'adaptor.onnx')))).toEqual(merged);
+    await rm(join(folder, 'README.md'));
+    await writeExport(folder, { adaptor }, other);
+    await writeFile(join(folder, 'README.md'), 'my own words');
+    await expect(writeExport(folder, { adaptor }, other)).rejects.toMatchObject({ code: 'other-export' });
+  });
+
   it('cannot go where a file is', async () => {
     const path = join(folder, 'file');
     await writeFile(path, '');
@@ -145,7 +160,7 @@ describe('the card', () => {
 it("refuses a folder with somebody else's README, and leaves it as it was", async () => {
   const foreign = await mkdtemp(join(tmpdir(), 'foreign-'));
   await writeFile(join(foreign, 'README.md'), 'precious');
-  await expect(prepareFolder(foreign, ['adaptor', 'merged'])).rejects.toThrow(
+  await expect(prepareFolder(foreign, ['adaptor', 'merged'], { run: 'any', force: true })).rejects.toThrow(
     'has a README.md that is not from an export',
   );
   expect(await readFile(join(foreign, 'README.md'), 'utf8')).toBe('precious');
