@@ -20,6 +20,45 @@ export class Camera {
   }
 }
 
+/** Pictures looked at one after the other, those of the webcam as fast as they are done with. */
+export class Looking {
+  /** A moving mean, for single frames jump; null before the webcam's second frame. */
+  framesPerSecond = $state<number | null>(null);
+  /** Why there is no answer to the last picture; empty where there is one. */
+  problem = $state('');
+
+  /** @param use throws with the sentence that says why there is no answer */
+  constructor(private readonly use: (picture: Blob, name: string) => Promise<unknown>) {}
+
+  /** @returns whether there is an answer */
+  async look(picture: Blob, name: string): Promise<boolean> {
+    try {
+      await this.use(picture, name);
+      this.problem = '';
+    } catch (error) {
+      this.problem = error instanceof Error ? error.message : String(error);
+    }
+    return this.problem === '';
+  }
+
+  /** Shows the webcam in a video and looks at its frames. @returns how to stop */
+  play(video: HTMLVideoElement, stream: MediaStream | null, name: string): () => void {
+    video.srcObject = stream;
+    void video.play().catch(() => undefined);
+    this.framesPerSecond = null;
+    let rate: number | null = null;
+    let before: number | null = null;
+    return eachFrame(video, async (frame) => {
+      // Not again at once: what went wrong may go on.
+      if (!(await this.look(frame, name))) await new Promise((resolve) => setTimeout(resolve, 1000));
+      const now = performance.now();
+      if (before !== null) rate = rate === null ? 1000 / (now - before) : 0.8 * rate + 200 / (now - before);
+      before = now;
+      this.framesPerSecond = rate;
+    });
+  }
+}
+
 /**
  * Hands one frame after the other to `use`, never a second one before it is done with the first, and none while the
  * window is hidden.

@@ -1,9 +1,11 @@
 /// <reference lib="dom" />
 /**
- * `npm run screenshots [-- --workspace DIR]`: the README's pictures, from a real run: every page in both themes, in
- * docs/screenshots. Without a workspace the demo is made first, in one of its own.
+ * `npm run screenshots [-- --workspace DIR --out DIR --width W --height H]`: every page in both themes, from real runs,
+ * in docs/screenshots, of which the README shows a few. A workspace that is named needs what the demo makes; without
+ * one it is made first, in one of its own.
  */
 import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -12,10 +14,9 @@ import { parseArgs } from 'node:util';
 import type { Browser, Page } from 'playwright';
 import sharp from 'sharp';
 import { openBrowser, startServer, type Server } from '../e2e/open-studio.ts';
+import { writeTroubledSet } from './troubled-set.ts';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
-const out = join(root, 'docs', 'screenshots');
-const SIZE = { width: 1280, height: 800 };
 const TALLEST = 1600;
 
 /** A page that is shown, and what is done on it first. */
@@ -25,8 +26,18 @@ interface Shot {
   prepare?: (page: Page) => Promise<void>;
 }
 
-const { values } = parseArgs({ options: { workspace: { type: 'string' } } });
+const { values } = parseArgs({
+  options: {
+    workspace: { type: 'string' },
+    out: { type: 'string', default: join(root, 'docs', 'screenshots') },
+    width: { type: 'string', default: '1280' },
+    height: { type: 'string', default: '800' },
+  },
+});
+const { out } = values;
+const size = { width: Number(values.width), height: Number(values.height) };
 const workspace = values.workspace ?? (await demonstrated());
+await prepare();
 const server = await startServer(workspace);
 const browser = await openBrowser('--use-fake-device-for-media-stream', '--use-fake-ui-for-media-stream');
 try {
@@ -41,22 +52,46 @@ let bytes = 0;
 for (const name of await readdir(out)) bytes += (await stat(join(out, name))).size;
 console.log(`${out}: ${(bytes / 1e6).toFixed(2)} MB`);
 
-/** A workspace in which `sidetune demo` has trained its three runs. */
+/** A workspace in which `sidetune demo` has trained its runs, swept and exported. */
 async function demonstrated(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'screenshots-'));
-  const launcher = join(root, 'src-main', 'cli', 'sidetune.mjs');
-  const { status } = spawnSync(process.execPath, [launcher, 'demo', '--workspace', folder], { stdio: 'inherit' });
-  if (status !== 0) throw new Error('the demo did not get to its end');
+  sidetune('demo', '--workspace', folder);
   return folder;
 }
 
+/** What the demo leaves out: a dataset with problems and edits, and a table of accuracy against transfer. */
+async function prepare(): Promise<void> {
+  const has = (kind: string, name = '') => existsSync(join(workspace, kind, name));
+  if (!has('datasets', 'fruit')) {
+    const images = join(workspace, 'samples', 'orientation', 'images');
+    const pictures = (await readdir(images)).filter((name) => name.startsWith('test-')).slice(0, 80);
+    const folder = join(workspace, 'samples', 'fruit');
+    await writeTroubledSet(
+      folder,
+      pictures.map((name) => join(images, name)),
+    );
+    sidetune('datasets', 'add', folder, '--copy', '--workspace', workspace);
+  }
+  if (!has('tradeoffs')) {
+    const [backbone] = await readdir(join(workspace, 'backbones'));
+    const what = ['--dataset', 'orientation', '--backbone', backbone!, '--limit', '200', '--epochs', '10', '--no-taps'];
+    sidetune('edge', 'tradeoff', ...what, '--out', join(workspace, 'tradeoff.csv'), '--workspace', workspace);
+  }
+}
+
+function sidetune(...words: string[]): void {
+  const launcher = join(root, 'src-main', 'cli', 'sidetune.mjs');
+  const { status } = spawnSync(process.execPath, [launcher, ...words], { stdio: 'inherit' });
+  if (status !== 0) throw new Error(`sidetune ${words.join(' ')}: it did not get to its end`);
+}
+
 async function shoot(browser: Browser, { url, port }: Server, colorScheme: 'light' | 'dark'): Promise<void> {
-  const context = await browser.newContext({ viewport: SIZE, colorScheme, reducedMotion: 'reduce' });
+  const context = await browser.newContext({ viewport: size, colorScheme, reducedMotion: 'reduce' });
   const page = await context.newPage();
   page.setDefaultTimeout(60_000);
   await page.goto(url);
   await page.getByRole('heading', { level: 1 }).waitFor();
-  for (const { name, place, prepare } of shotsOf(await newestRun())) {
+  for (const { name, place, prepare } of shotsOf(await newest())) {
     await page.goto(`http://127.0.0.1:${port}/#/${place}`);
     await page.getByRole('heading', { level: 1 }).waitFor();
     await page.waitForTimeout(600);
@@ -67,14 +102,14 @@ async function shoot(browser: Browser, { url, port }: Server, colorScheme: 'ligh
       const main = document.getElementById('main')!;
       return innerHeight - main.clientHeight + main.scrollHeight;
     });
-    await page.setViewportSize({ ...SIZE, height: Math.min(TALLEST, Math.max(SIZE.height, height)) });
+    await page.setViewportSize({ ...size, height: Math.max(size.height, Math.min(TALLEST, height)) });
     // Pictures come one after the other; those far below may not come at all.
     await page
       .waitForFunction(() => [...document.images].every(({ complete }) => complete), undefined, { timeout: 5000 })
       .catch(() => undefined);
     await page.waitForTimeout(400);
     await keep(await page.screenshot(), join(out, `${name}-${colorScheme}.png`));
-    await page.setViewportSize(SIZE);
+    await page.setViewportSize(size);
   }
   await context.close();
 }
@@ -84,33 +119,57 @@ async function keep(png: Uint8Array, path: string): Promise<void> {
   await sharp(png).png({ palette: true, colours: 64, dither: 0, compressionLevel: 9, effort: 10 }).toFile(path);
 }
 
-async function newestRun(): Promise<string> {
-  const runs = (await readdir(join(workspace, 'runs'))).filter((name) => name.includes('-last-')).sort();
-  return runs.at(-1)!;
+interface Newest {
+  runs: string[];
+  run: string;
+  sweep: string;
 }
 
-function shotsOf(run: string): Shot[] {
+async function newest(): Promise<Newest> {
+  const names = async (folder: string) => (await readdir(join(workspace, folder))).sort();
+  const runs = await names('runs');
+  return { runs, run: runs.findLast((name) => name.includes('-last-'))!, sweep: (await names('sweeps')).at(-1)! };
+}
+
+function shotsOf({ runs, run, sweep }: Newest): Shot[] {
   const dataset = run.slice(0, run.indexOf('-last-'));
+  const compared = runs.filter((name) => name.startsWith(`${dataset}-`)).slice(0, 3);
   return [
     { name: 'start', place: 'start' },
+    { name: 'datasets', place: 'datasets' },
     { name: 'dataset', place: `datasets/${dataset}` },
+    {
+      name: 'problems',
+      place: 'datasets/fruit',
+      prepare: async (page) => {
+        for (const kind of ['Same picture in two splits', 'Cannot be read'])
+          await page.getByText(kind, { exact: true }).first().click();
+      },
+    },
     { name: 'backbones', place: 'backbones' },
     {
       name: 'train',
       place: 'train',
       prepare: (page) => page.getByText(/extracting, .* training/).waitFor(),
     },
-    { name: 'runs', place: 'runs' },
     { name: 'sweeps', place: 'sweeps' },
+    { name: 'new-sweep', place: 'sweeps?new=yes' },
+    { name: 'sweep', place: `sweeps/${sweep}` },
+    { name: 'runs', place: 'runs' },
+    { name: 'compare', place: `runs?compare=${compared.join(',')}` },
+    { name: 'curves', place: `runs/${run}` },
     {
       name: 'run',
-      place: `runs/${run}`,
+      place: `runs/${run}?view=evaluation`,
       prepare: async (page) => {
         const confusion = page.getByRole('heading', { name: 'Confusion' });
-        if (!(await confusion.isVisible())) await page.getByRole('button', { name: 'Evaluate' }).click();
+        if (!(await confusion.isVisible()))
+          await page.getByRole('button', { name: 'Evaluate', exact: true }).first().click();
         await confusion.waitFor();
       },
     },
+    { name: 'exports', place: `runs/${run}?view=exports` },
+    { name: 'log', place: `runs/${run}?view=log` },
     {
       name: 'try',
       place: `try/${run}`,
@@ -124,6 +183,7 @@ function shotsOf(run: string): Shot[] {
           .waitFor();
       },
     },
+    ...['serve', 'connect', 'decide', 'tradeoff'].map((view) => ({ name: `edge-${view}`, place: `edge?view=${view}` })),
     { name: 'settings', place: 'settings' },
   ];
 }
