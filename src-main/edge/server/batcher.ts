@@ -47,6 +47,8 @@ export class Batcher {
   private timer: NodeJS.Timeout | undefined;
   /** Of the newest batch. */
   private secondsAnImage = 0;
+  /** When the runner was done with its last batch: it takes them one after the other. */
+  private runnerDone = 0;
 
   constructor(
     private readonly runner: Runner,
@@ -65,13 +67,18 @@ export class Batcher {
     const { queue } = this.limits;
     if (count > queue)
       throw new HttpError(413, `A request may have ${queue} images, and this one has ${count}: send several.`);
-    if (this.images + count > queue) throw busy(this.secondsToWait());
+    this.checkRoom(count);
     this.images += count;
     let held = true;
     return () => {
       if (held) this.images -= count;
       held = false;
     };
+  }
+
+  /** Whether there is a place for so many images at the moment. @throws HttpError 503 when there is not */
+  checkRoom(count: number): void {
+    if (this.images + count > this.limits.queue) throw busy(this.secondsToWait());
   }
 
   /**
@@ -166,13 +173,15 @@ export class Batcher {
       const joined = performance.now();
       const found = await this.runner.run(pixels, count, names);
       const done = performance.now();
-      this.secondsAnImage = (done - joined) / 1000 / count;
+      const ms = done - Math.max(joined, this.runnerDone);
+      this.runnerDone = done;
+      this.secondsAnImage = ms / 1000 / count;
       for (const statistics of new Set(slices.map(({ job }) => job.statistics))) {
         const own = slices.filter(({ job }) => job.statistics === statistics);
         add(statistics.computeInput, joined - begun);
         statistics.executed(
           own.reduce((sum, slice) => sum + slice.count, 0),
-          done - joined,
+          ms,
         );
       }
       this.handOut(slices, found, count);

@@ -20,7 +20,8 @@ export interface ListenOptions {
   port: number;
   tls?: { cert: Buffer; key: Buffer };
   limits: Limits;
-  answer: (request: IncomingMessage, signal: AbortSignal) => Promise<Answer>;
+  /** @param proceed has the body sent by a client that waits to be asked for it; undefined for one that does not wait */
+  answer: (request: IncomingMessage, signal: AbortSignal, proceed?: () => void) => Promise<Answer>;
   /** Told of errors that are nobody's but ours. */
   onDefect: (error: unknown) => void;
 }
@@ -45,11 +46,16 @@ export async function listen(options: ListenOptions): Promise<Listening> {
   let draining = false;
   const inFlight = new Set<Promise<void>>();
 
-  server.on('request', (request: IncomingMessage, response: ServerResponse) => {
-    const answered = respond(request, response, options, () => draining).catch(options.onDefect);
+  const take = (request: IncomingMessage, response: ServerResponse, proceed?: () => void) => {
+    const answered = respond(request, response, options, () => draining, proceed).catch(options.onDefect);
     inFlight.add(answered);
     void answered.then(() => inFlight.delete(answered));
-  });
+  };
+  server.on('request', (request: IncomingMessage, response: ServerResponse) => take(request, response));
+  // Sent with `Expect: 100-continue`: what is refused need not be sent at all.
+  server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) =>
+    take(request, response, () => response.writeContinue()),
+  );
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => refuseConnection(error, socket));
 
   const port = await openPort(server, { ...options, flag: '--port' });
@@ -107,11 +113,12 @@ async function respond(
   response: ServerResponse,
   { answer, onDefect, limits }: ListenOptions,
   isDraining: () => boolean,
+  proceed?: () => void,
 ): Promise<void> {
   const left = new AbortController();
   response.on('close', () => left.abort(new Error('The client has gone.')));
   response.on('error', () => undefined);
-  const { status, headers, parts } = await answer(request, left.signal).catch((error: unknown) => {
+  const { status, headers, parts } = await answer(request, left.signal, proceed).catch((error: unknown) => {
     if (left.signal.aborted) return GONE;
     return refusal(error, onDefect);
   });

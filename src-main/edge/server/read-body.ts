@@ -17,14 +17,20 @@ export class BodyRoom {
 
   /**
    * Reads a body, unpacked where it is packed, and hands it on; its room is free again when `use` is done.
+   * @param proceed told once there is room for it
    * @throws HttpError 400, 408, 413, 415, 503
    */
-  async with<T>(request: IncomingMessage, use: (body: Uint8Array, received: number) => Promise<T>): Promise<T> {
+  async with<T>(
+    request: IncomingMessage,
+    proceed: () => void,
+    use: (body: Uint8Array, received: number) => Promise<T>,
+  ): Promise<T> {
     const unpack = unpacker(request);
     const stated = request.headers['content-length'];
     const place = new Place(this.limits.requestBytes, (bytes) => this.take(bytes));
     try {
       if (stated !== undefined) place.grow(Number(stated));
+      proceed();
       const chunks: Buffer[] = [];
       let bytes = 0;
       for await (const chunk of chunksOf(request)) {

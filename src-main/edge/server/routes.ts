@@ -32,9 +32,10 @@ export class Routes {
 
   /**
    * @param signal aborts when nobody waits for the answer any more
+   * @param proceed of a client that sends the body once it is told to
    * @throws HttpError, ProtocolError; anything else is a defect
    */
-  async answer(request: IncomingMessage, signal: AbortSignal): Promise<Answer> {
+  async answer(request: IncomingMessage, signal: AbortSignal, proceed?: () => void): Promise<Answer> {
     const { models, room, token } = this.parts;
     const path = pathOf(request);
     // Whoever looks after the machine may know that it runs without knowing the token.
@@ -55,7 +56,7 @@ export class Routes {
     }
     if (path[1] === 'repository') return this.repository(path.slice(2), request);
     if (path[1] !== 'models') throw nothingHere();
-    return this.model(path.slice(2), request, signal);
+    return this.model(path.slice(2), request, signal, proceed);
   }
 
   private repository(path: readonly string[], request: IncomingMessage): Answer {
@@ -66,7 +67,12 @@ export class Routes {
     throw nothingHere();
   }
 
-  private async model(path: readonly string[], request: IncomingMessage, signal: AbortSignal): Promise<Answer> {
+  private async model(
+    path: readonly string[],
+    request: IncomingMessage,
+    signal: AbortSignal,
+    proceed?: () => void,
+  ): Promise<Answer> {
     const { models } = this.parts;
     const [name = '', ...rest] = path;
     if (name === 'stats' && rest.length === 0) {
@@ -78,7 +84,7 @@ export class Routes {
     if (rest.length > 1) throw nothingHere();
     if (rest[0] === 'infer') {
       allow(request, 'POST');
-      return this.infer(model, request, signal);
+      return this.infer(model, request, signal, proceed);
     }
     allow(request, 'GET');
     switch (rest[0]) {
@@ -95,11 +101,22 @@ export class Routes {
     }
   }
 
-  private async infer(model: ServedModel, request: IncomingMessage, signal: AbortSignal): Promise<Answer> {
+  private async infer(
+    model: ServedModel,
+    request: IncomingMessage,
+    signal: AbortSignal,
+    proceed?: () => void,
+  ): Promise<Answer> {
     const { models, room } = this.parts;
     const { statistics } = model;
+    // Others send the whole body whatever is answered, and would miss an answer that closes the connection on them.
+    const ready = () => {
+      if (!proceed) return;
+      model.checkRoom();
+      proceed();
+    };
     return models.counted(model, () =>
-      room.with(request, async (body, received) => {
+      room.with(request, ready, async (body, received) => {
         statistics.bytesReceived += received;
         const headerLength = headerLengthOf(request);
         const asked = headerLength === 0 ? model.rawRequest(body) : decodeRequest(body, headerLength);

@@ -86,7 +86,7 @@ export async function serveBackbones(options: ServeOptions): Promise<EdgeServer>
     const served = new ServedModels(models, { version: options.version, isDraining: () => draining });
     const routes = new Routes({ models: served, room, token });
     const common = { host, tls, limits, onDefect };
-    listening.push(await listen({ ...common, port, answer: (request, signal) => routes.answer(request, signal) }));
+    listening.push(await listen({ ...common, port, answer: (...asked) => routes.answer(...asked) }));
     if (grpcPort !== undefined) {
       const { listenGrpc } = await import('./listen-grpc.ts');
       const { grpcAnswers } = await import('./grpc-answers.ts');

@@ -46,6 +46,11 @@ export class ServedModel {
     return this.parts.batcher.load;
   }
 
+  /** @throws HttpError 503 where not even one image would find room */
+  checkRoom(): void {
+    this.parts.batcher.checkRoom(1);
+  }
+
   get input(): string {
     return this.parts.decoder ? IMAGE : PIXELS;
   }

@@ -1,7 +1,5 @@
-import { createHash, randomUUID } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { request as tlsRequest } from 'node:https';
-import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { uniformFloat64 } from 'pure-rand/distribution/uniformFloat64';
@@ -9,90 +7,25 @@ import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { addBackbone } from '../../../src-main/backbone/add-backbone.ts';
-import { type Backbone } from '../../../src-main/backbone/catalogue.ts';
+import type { Backbone } from '../../../src-main/backbone/catalogue.ts';
 import { writePlainVit } from '../../../src-main/backbone/plain-vit.ts';
-import type { Limits } from '../../../src-main/edge/server/limits.ts';
-import { serveBackbones, type EdgeServer } from '../../../src-main/edge/server/serve.ts';
 import { halvesToFloats } from '../../../src-main/engine/half.ts';
-import { decodeResponse, encodeRequest } from '../../../src-main/oip/messages.ts';
 import { floatsOf, halvesOf, joinBytes, type WireTensor } from '../../../src-main/oip/tensors.ts';
 import { Workspace } from '../../../src-main/workspace/workspace.ts';
-import { writeCertificate } from './certificate.ts';
-import { startEdge } from './edge-process.ts';
+import { addSmallVit, infer, noise, pixels, serve, SIZE, withServer } from './small-server.ts';
 
-const SIZE = 16;
 let folder: string;
 let backbone: Backbone;
-const defects: unknown[] = [];
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'edge server '));
-  const file = join(folder, 'small.onnx');
-  await writeFile(file, writePlainVit({ size: SIZE, patch: 4, width: 12, blocks: 4, heads: 3 }));
-  backbone = await addBackbone(await Workspace.open(join(folder, 'workspace')), file);
+  backbone = await addSmallVit(folder);
 });
 afterAll(() => rm(folder, { recursive: true }));
 
-function serve(
-  limits: Partial<Limits> = {},
-  more: { host?: string; tokenFile?: string; tls?: { cert: string; key: string } } = {},
-) {
-  const onDefect = (error: unknown) => void defects.push(error);
-  return serveBackbones({
-    backbones: [backbone],
-    upto: [2, 4],
-    host: '127.0.0.1',
-    port: 0,
-    threads: 1,
-    version: '0',
-    onDefect,
-    limits,
-    ...more,
-  });
-}
-
-const noise = (count: number, seed = 1) =>
-  Float32Array.from({ length: count * 3 * SIZE * SIZE }, (_, i) => Math.sin(i * (seed + i)));
-
-function pixels(data: Float32Array): WireTensor {
-  const bytes = new Uint8Array(data.buffer);
-  return {
-    name: 'pixel_values',
-    datatype: 'FP32',
-    shape: [data.length / (3 * SIZE * SIZE), 3, SIZE, SIZE],
-    data: bytes,
-  };
-}
-
-async function infer(url: string, input: WireTensor, outputs: string[], headers: Record<string, string> = {}) {
-  const { parts, headerLength } = encodeRequest([input], outputs);
-  const model = input.datatype === 'BYTES' ? 'small-image' : 'small';
-  const response = await fetch(`${url}/v2/models/${model}/infer`, {
-    method: 'POST',
-    headers: { 'inference-header-content-length': String(headerLength), 'accept-encoding': 'identity', ...headers },
-    body: Buffer.concat(parts),
-  });
-  const body = Buffer.from(await response.arrayBuffer());
-  return {
-    response,
-    body,
-    read: () => decodeResponse(body, Number(response.headers.get('inference-header-content-length'))).outputs,
-  };
-}
-
-async function withServer(limits: Partial<Limits>, use: (server: EdgeServer) => Promise<void>): Promise<void> {
-  const server = await serve(limits);
-  try {
-    await use(server);
-  } finally {
-    await server.close();
-  }
-  expect(defects).toEqual([]);
-}
-
 describe('a served backbone', () => {
   it('says what it takes and gives, and gives what is asked for and nothing else', () =>
-    withServer({}, async ({ url }) => {
+    withServer(backbone, {}, async ({ url }) => {
       const metadata = (await (await fetch(`${url}/v2/models/small/versions/1`)).json()) as {
         inputs: unknown;
         outputs: { name: string }[];
@@ -128,7 +61,7 @@ describe('a served backbone', () => {
     }));
 
   it('decodes pictures as they are decoded here, and refuses what is none', () =>
-    withServer({ imagePixels: 1e6 }, async ({ url }) => {
+    withServer(backbone, { imagePixels: 1e6 }, async ({ url }) => {
       const picture = await sharp({ create: { width: 40, height: 30, channels: 3, background: '#336699' } })
         .png()
         .toBuffer();
@@ -168,7 +101,7 @@ describe('a served backbone', () => {
     }));
 
   it('answers as many as it has room for and tells the others to come back', () =>
-    withServer({ queue: 4, batch: 8, delayMs: 800 }, async ({ url }) => {
+    withServer(backbone, { queue: 4, batch: 8, delayMs: 800 }, async ({ url }) => {
       const answers = await Promise.all(
         Array.from({ length: 12 }, (_, seed) => infer(url, pixels(noise(2, seed)), ['cls'])),
       );
@@ -181,7 +114,7 @@ describe('a served backbone', () => {
     }));
 
   it('takes requests up to its limit, said beforehand or not, packed or not', () =>
-    withServer({ requestBytes: 5000 }, async ({ url }) => {
+    withServer(backbone, { requestBytes: 5000 }, async ({ url }) => {
       const status = async (body: BodyInit, headers: Record<string, string> = {}) => {
         const answer = await fetch(`${url}/v2/models/small/infer`, {
           method: 'POST',
@@ -213,10 +146,8 @@ it('sums beyond half precision are divided by a fixed power of two, and what doe
   };
   const shape = { size: SIZE, patch: 4, width: 12, blocks: 2, heads: 3 };
   await writeFile(file, writePlainVit({ ...shape, weights: { of, description: 'large' } }));
-  const backbones = [await addBackbone(await Workspace.open(join(folder, 'large')), file, { name: 'small' })];
-  const onDefect = (error: unknown) => void defects.push(error);
-  const options = { backbones, upto: [2], host: '127.0.0.1', port: 0, threads: 1, version: '0', onDefect };
-  const server = await serveBackbones(options);
+  const large = await addBackbone(await Workspace.open(join(folder, 'large')), file, { name: 'small' });
+  const server = await serve(large, {}, { upto: [2] });
   try {
     const scale = server.models[0]!.scales.get(2)!;
     expect(Number.isInteger(Math.log2(scale))).toBe(true);
@@ -241,203 +172,4 @@ it('sums beyond half precision are divided by a fixed power of two, and what doe
   } finally {
     await server.close();
   }
-});
-
-it('who sends nothing, or too slowly, or leaves without a word, is let go', () =>
-  withServer({ receiveMs: 300, sendMs: 300 }, async ({ url, port }) => {
-    const head = (bytes: number) =>
-      `POST /v2/models/small/infer HTTP/1.1\r\nhost: x\r\ncontent-length: ${bytes}\r\n\r\n`;
-    const heard = (sent: string, drip: boolean) =>
-      new Promise<string>((resolve) => {
-        let text = '';
-        const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true }, () => socket.write(sent));
-        const dripping = setInterval(() => drip && socket.write('x'), 50);
-        socket.on('data', (bytes) => (text += bytes.toString())).on('error', () => undefined);
-        socket
-          .on('end', () => socket.destroy())
-          .on('close', () => {
-            clearInterval(dripping);
-            resolve(text.split('\r\n')[0]!);
-          });
-      });
-    const slow = 'HTTP/1.1 408 Request Timeout';
-    expect(
-      await Promise.all([
-        heard('', false),
-        heard('GET /v2 HTTP/1.1\r\nx: ', true),
-        heard(head(5000), false),
-        heard(head(5000), true),
-      ]),
-    ).toEqual([slow, slow, slow, slow]);
-    expect((await infer(url, pixels(noise(1)), ['cls'])).response.status).toBe(200);
-  }));
-
-describe('whoever has not the token', () => {
-  it('is refused everything but whether the server runs', async () => {
-    const tokenFile = join(folder, 'token');
-    const token = randomUUID();
-    await writeFile(tokenFile, `${token}\n`);
-    const server = await serve({}, { tokenFile });
-    try {
-      const status = async (path: string, authorization?: string) =>
-        (await fetch(`${server.url}${path}`, { headers: authorization === undefined ? {} : { authorization } })).status;
-      expect(await status('/v2/health/live')).toBe(200);
-      for (const path of ['/v2', '/v2/models/small', '/metrics', '/v2/models/small/config', '/'])
-        for (const wrong of [undefined, 'Bearer', `Bearer ${token}x`, `Bearer ${token.slice(1)}`, `Basic ${token}`])
-          expect(await status(path, wrong), `${path} ${wrong}`).toBe(401);
-      expect(await status('/v2', `Bearer ${token}`)).toBe(200);
-      expect((await infer(server.url, pixels(noise(1)), ['cls'])).response.status).toBe(401);
-    } finally {
-      await server.close();
-    }
-  });
-
-  it('cannot be let in from elsewhere', async () => {
-    await expect(serve({}, { host: '0.0.0.0' })).rejects.toMatchObject({
-      code: 'usage',
-      message: expect.stringContaining('takes a token') as string,
-    });
-    const short = join(folder, 'short');
-    await writeFile(short, 'secret');
-    await expect(serve({}, { tokenFile: short })).rejects.toMatchObject({ code: 'token-file' });
-  });
-});
-
-it('TLS from files', async () => {
-  const { key, cert, ca } = await writeCertificate(folder);
-  const server = await serve({}, { tls: { cert, key } });
-  try {
-    const status = await new Promise((resolve, reject) => {
-      const asked = tlsRequest(`${server.url}/v2`, { ca, agent: false }, (answer) => resolve(answer.statusCode));
-      asked.on('error', reject).end();
-    });
-    expect(status).toBe(200);
-  } finally {
-    await server.close();
-  }
-  await expect(serve({}, { tls: { cert: key, key: cert } })).rejects.toMatchObject({ code: 'tls' });
-});
-
-/** Sends bytes over a connection of its own; what comes back until it is closed, or for a while. */
-function exchange(port: number, bytes: Uint8Array, halfOpen: boolean): Promise<string> {
-  return new Promise((resolve) => {
-    let text = '';
-    const socket: Socket = connect(port, '127.0.0.1', () => {
-      socket.write(bytes);
-      if (!halfOpen) socket.end();
-    });
-    const done = () => {
-      socket.destroy();
-      resolve(text);
-    };
-    socket.setTimeout(300, done);
-    socket
-      .on('data', (chunk) => (text += chunk.toString('latin1')))
-      .on('close', done)
-      .on('error', done);
-  });
-}
-
-describe('a server process', () => {
-  const args = () => [
-    '--workspace',
-    join(folder, 'workspace'),
-    '--backbone',
-    'small',
-    '--upto',
-    '2,4',
-    '--threads',
-    '1',
-  ];
-
-  /** Malformed requests; many more than by default tell of memory too. */
-  const FUZZ = Number(process.env.SIDETUNE_FUZZ ?? 1500);
-  const rssBytes = async (url: string) =>
-    Number(/^process_resident_memory_bytes (\d+)/m.exec(await (await fetch(`${url}/metrics`)).text())![1]);
-
-  it('survives what is malformed, whatever it is', { timeout: 300_000 + 50 * FUZZ }, async () => {
-    const server = await startEdge(args());
-    const random = xoroshiro128plus(7);
-    const below = (n: number) => Math.abs(random.next()) % n;
-    const one = <T>(...choices: T[]) => choices[below(choices.length)]!;
-    const { parts, headerLength } = encodeRequest([pixels(noise(1))], ['gathered_2_fp16']);
-    const good = Buffer.concat(parts);
-    const statuses = new Map<string, number>();
-    const strange = () => {
-      const body = Buffer.from(good);
-      const flips = one(0, 1, 3, 40);
-      for (let n = 0; n < flips; n++) body[below(one(headerLength!, body.length))] = below(256);
-      const cut = body.subarray(0, one(body.length, below(body.length), headerLength!));
-      const json = one(headerLength!, headerLength! + below(9) - 4, below(1e6), -1, 0, 1e20, NaN);
-      const length = one(cut.length, cut.length, cut.length + below(50), Math.max(0, cut.length - below(50)), -1, 1e15);
-      const path = one(
-        '/v2/models/small/infer',
-        '/v2/models/small-image/infer',
-        '/v2/models/small/versions/2/infer',
-        '/v2/models/%zz/infer',
-        '/v2/../metrics',
-        '/v2/models//infer',
-        '/v2/repository/index',
-      );
-      const method = one('POST', 'POST', 'POST', 'GET', 'PUT', 'BREW');
-      const head = [
-        `${method} ${path} HTTP/1.1`,
-        'host: x',
-        one(`content-length: ${length}`, 'transfer-encoding: chunked'),
-        `inference-header-content-length: ${json}`,
-        one(
-          'x: y',
-          'content-encoding: gzip',
-          'content-encoding: deflate',
-          'expect: 100-continue',
-          `x: ${'y'.repeat(20_000)}`,
-        ),
-      ];
-      return one(
-        Buffer.concat([Buffer.from(`${head.join('\r\n')}\r\n\r\n`), cut]),
-        Buffer.concat([Buffer.from(`${head.join('\r\n')}\r\n\r\n`), cut]),
-        cut,
-      );
-    };
-    try {
-      let halfWay = Infinity;
-      for (let sent = 0; sent < FUZZ; sent += 25) {
-        if (halfWay === Infinity && sent >= FUZZ / 2) halfWay = await rssBytes(server.url);
-        await Promise.all(
-          Array.from({ length: 25 }, async () => {
-            const answer = await exchange(server.port, strange(), below(2) === 0);
-            for (const [, status] of answer.matchAll(/HTTP\/1\.1 (\d+)/g))
-              statuses.set(status!, (statuses.get(status!) ?? 0) + 1);
-          }),
-        );
-      }
-      if (FUZZ >= 20_000) expect(await rssBytes(server.url)).toBeLessThan(1.25 * halfWay);
-      expect([...statuses.keys()].filter((status) => status.startsWith('5'))).toEqual([]);
-      // The seed has to have met with more than one kind of refusal.
-      expect([...statuses.keys()]).toEqual(expect.arrayContaining(['200', '400', '404', '405', '413']));
-      const { read } = await infer(server.url, pixels(noise(1)), ['gathered_2_fp16']);
-      expect(halvesOf(read().get('gathered_2_fp16')!).length).toBe(17 * 12);
-    } finally {
-      await server.stop();
-    }
-  });
-
-  it('that is asked to end answers what it has accepted', async () => {
-    // Everything waits for a batch that is never full, so that all have arrived before any is answered.
-    const server = await startEdge([...args(), '--batch', '1000', '--delay-ms', '1500']);
-    const begun = Promise.all(
-      Array.from({ length: 20 }, (_, seed) => infer(server.url, pixels(noise(10, seed)), ['gathered_4_fp32'])),
-    );
-    const held = async () => {
-      const metrics = await (await fetch(`${server.url}/metrics`)).text();
-      return Number(/waiting_images\{model="small"\} (\d+)/.exec(metrics)![1]);
-    };
-    while ((await held()) < 200) await new Promise((resolve) => setTimeout(resolve, 5));
-    expect(await server.stop('SIGTERM')).toBe(130);
-    for (const { response, read } of await begun) {
-      expect(response.status).toBe(200);
-      expect(read().get('gathered_4_fp32')!.shape).toEqual([10, 17, 12]);
-    }
-    await expect(fetch(server.url)).rejects.toThrow();
-  });
 });

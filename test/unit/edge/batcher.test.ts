@@ -72,6 +72,31 @@ describe('batches', () => {
     batcher.reserve(16);
   });
 
+  it('count each moment of the runner once, though two are with it', async () => {
+    const batches: number[][] = [];
+    let last: Promise<unknown> = Promise.resolve();
+    const slow: Runner = {
+      depthOf: () => 1,
+      run: (pixels, count, names) => {
+        const before = last;
+        const ran = (async () => {
+          await before;
+          await new Promise((resolve) => setTimeout(resolve, 20));
+          return doubling(batches).run(pixels, count, names);
+        })();
+        last = ran;
+        return ran;
+      },
+    };
+    const statistics = new Statistics();
+    const batcher = new Batcher(slow, { ...limits, batch: 2 });
+    const begun = performance.now();
+    await batcher.submit({ ...job(1, 2, 3, 4, 5, 6, 7, 8), statistics });
+    // By this is said when to come back.
+    expect(statistics.computeInfer.ns / 1e6).toBeLessThanOrEqual(performance.now() - begun + 1);
+    expect(batches).toHaveLength(4);
+  });
+
   it('whose turn does not come in time are told so', async () => {
     let open = (): void => undefined;
     const gate = new Promise<void>((resolve) => (open = resolve));
