@@ -38,6 +38,9 @@ class Library {
   /** As `keep`, for a page that will show what became of the job itself. */
   own(job: Job): string {
     this.owned.add(job.id);
+    // It may have failed before the answer came.
+    const { error } = this.jobs.get(job.id) ?? job;
+    if (error) toasts.withdraw(error.message);
     return this.keep(job);
   }
 

@@ -26,6 +26,11 @@ class Toasts {
     this.shown = this.shown.filter((toast) => toast.id !== id);
   }
 
+  /** Takes away what is said elsewhere. */
+  withdraw(text: string): void {
+    this.shown = this.shown.filter((toast) => toast.text !== text);
+  }
+
   private show(kind: Toast['kind'], text: string, undo: Toast['undo']): Toast {
     const toast = { id: ++this.last, kind, text, undo };
     this.shown = [...this.shown.filter((other) => other.text !== text), toast].slice(-4);

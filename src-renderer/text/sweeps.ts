@@ -108,7 +108,10 @@ export const sweeps = {
   page: {
     pause: 'Pause',
     resume: 'Resume',
-    remove: 'Remove',
+    remove: 'Remove…',
+    removing: 'Remove the sweep',
+    removeAsk: (sweep: string, trials: string) =>
+      `${sweep} and its ${trials} trials, with their curves, are removed for good. Runs that trials have become stay.`,
     change: 'Change…',
     export: 'Export…',
     keepBest: 'Keep as run',
@@ -116,7 +119,16 @@ export const sweeps = {
     goesOn: (of: number, by: number) => `goes on with trial ${of} for ${by} epochs more`,
     progress: (done: string, pruned: string, failed: string, wanted: string) =>
       `${done} done, ${pruned} pruned, ${failed} failed, of ${wanted} trials`,
+    running: (trials: string) => `${trials} running`,
+    /** How many processes, lanes of each, threads of a trial. */
+    pace: (processes: number, lanes: number, threads: number) =>
+      [
+        `${processes} ${processes === 1 ? 'process' : 'processes'}`,
+        lanes === 1 ? 'a trial each' : `up to ${lanes} lanes each`,
+        `${threads} ${threads === 1 ? 'thread' : 'threads'} a trial`,
+      ].join(', '),
     best: 'Best so far',
+    bestOfAll: 'Best',
     none: 'No trial has ended yet.',
     winner: 'Kept as run',
     retrained: 'Trained again on train and val',
@@ -145,6 +157,7 @@ export const sweeps = {
       'Share of the variance of val top-1 between the values of a setting (ranges in four parts), less chance (ε²). What settings do together is not in it.',
     importanceNone: 'Needs at least 10 trials that ran to their end.',
     cost: 'Val top-1 against what it takes',
+    costNone: 'Each trial that runs to its end becomes a point here.',
     against: 'Against',
     front: 'Best for what it takes',
     repeats: 'The same settings under several seeds',

@@ -130,7 +130,7 @@ describe.skipIf(!hasChromium)('sweeps in the window', () => {
       await page.getByText('4 done, 0 pruned, 0 failed, of 4 trials').waitFor();
       await page.getByRole('cell', { name: /^\d → 3$/ }).waitFor();
       // The job has to be over before another begins.
-      await page.getByRole('button', { name: 'Remove' }).waitFor();
+      await page.getByRole('button', { name: 'Remove…' }).waitFor();
       await page.getByRole('button', { name: 'Train again on train and val' }).click();
       await page.waitForURL(/#\/runs\/hearts-last/);
       await page.getByRole('button', { name: 'Export' }).click();
