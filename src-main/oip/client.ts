@@ -172,7 +172,7 @@ export class OipClient {
   private distrusted(cause: Error): Failure {
     return new Failure(
       'tls',
-      `The certificate of the server at ${this.server} is not trusted here (${cause.message.replace(/\.$/, '')}): give the one to check it by (--ca-file FILE), and an address that it is for.`,
+      `The certificate of the server at ${this.server} is not trusted here (${cause.message.replace(/\.$/, '')}): give the one to check it by (--ca-file FILE, in the window under Advanced), and an address that it is for.`,
       { cause },
     );
   }

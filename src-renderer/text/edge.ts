@@ -82,7 +82,7 @@ export const edge = {
     tokenFile: 'File with the token, instead',
     caFile: 'Certificate to check an https server by (PEM)',
     cardFile: 'Card of the ViT, where the server does not tell',
-    cardExample: 'backbone-card.json of export-triton',
+    cardExample: 'backbone-card.json',
     look: 'Look',
     looking: 'Asking the server',
     offered: (server: string) => `Offered at ${server}`,

@@ -71,7 +71,7 @@ describe.skipIf(!hasChromium)('the page Edge', () => {
       await page.keyboard.press('g');
       await page.keyboard.press('x');
       await check('starting a server');
-      await tabTo(page.getByLabel('Port'));
+      await tabTo(page.getByLabel('Port', { exact: true }));
       await page.keyboard.type('0');
       await tabTo(page.getByRole('button', { name: 'Start serving' }));
       await page.keyboard.press('Enter');
