@@ -2,10 +2,10 @@
 import { join } from 'node:path';
 import { aboutEmbedded, EMBEDDED_BACKBONE, readEmbedded } from '../backbone/embedded.ts';
 import type { ExportResult } from '../export/export-run.ts';
-import { exportRun } from '../export/export-run.ts';
 import type { RunResult } from '../training/run-folder.ts';
 import type { Method, SettingsChoice } from '../training/settings.ts';
 import type { Workspace } from '../workspace/workspace.ts';
+import { exportRun } from './export.ts';
 import { startSweep, type SweepAnswer, type SweepRequest } from './sweeps/run-sweep.ts';
 import { sampleImages } from './datasets/sample.ts';
 import { train } from './train.ts';

@@ -1,6 +1,6 @@
 /// <reference lib="dom" />
 /**
- * `npm run screenshots [-- --workspace DIR --out DIR --width W --height H]`: every page in both themes, from real runs,
+ * `npm run screenshots [-- --workspace DIR --out DIR --width W --height H --only PAGE,PAGE]`: every page in both themes, from real runs,
  * in docs/screenshots, of which the README shows a few. A workspace that is named needs what the demo makes; without
  * one it is made first, in one of its own.
  */
@@ -32,6 +32,7 @@ const { values } = parseArgs({
     out: { type: 'string', default: join(root, 'docs', 'screenshots') },
     width: { type: 'string', default: '1280' },
     height: { type: 'string', default: '800' },
+    only: { type: 'string' },
   },
 });
 const { out } = values;
@@ -59,7 +60,7 @@ async function demonstrated(): Promise<string> {
   return folder;
 }
 
-/** What the demo leaves out: a dataset with problems and edits, and a table of accuracy against transfer. */
+/** What the demo leaves out: a dataset with problems. */
 async function prepare(): Promise<void> {
   const has = (kind: string, name = '') => existsSync(join(workspace, kind, name));
   if (!has('datasets', 'fruit')) {
@@ -71,11 +72,6 @@ async function prepare(): Promise<void> {
       pictures.map((name) => join(images, name)),
     );
     sidetune('datasets', 'add', folder, '--copy', '--workspace', workspace);
-  }
-  if (!has('tradeoffs')) {
-    const [backbone] = await readdir(join(workspace, 'backbones'));
-    const what = ['--dataset', 'orientation', '--backbone', backbone!, '--limit', '200', '--epochs', '10', '--no-taps'];
-    sidetune('edge', 'tradeoff', ...what, '--out', join(workspace, 'tradeoff.csv'), '--workspace', workspace);
   }
 }
 
@@ -91,7 +87,9 @@ async function shoot(browser: Browser, { url, port }: Server, colorScheme: 'ligh
   page.setDefaultTimeout(60_000);
   await page.goto(url);
   await page.getByRole('heading', { level: 1 }).waitFor();
+  const only = values.only?.split(',');
   for (const { name, place, prepare } of shotsOf(await newest())) {
+    if (only?.includes(name) === false) continue;
     await page.goto(`http://127.0.0.1:${port}/#/${place}`);
     await page.getByRole('heading', { level: 1 }).waitFor();
     await page.waitForTimeout(600);
@@ -133,7 +131,9 @@ async function newest(): Promise<Newest> {
 
 function shotsOf({ runs, run, sweep }: Newest): Shot[] {
   const dataset = run.slice(0, run.indexOf('-last-'));
-  const compared = runs.filter((name) => name.startsWith(`${dataset}-`)).slice(0, 3);
+  const compared = ['last', 'miet', 'linear'].map((method) =>
+    runs.find((name) => name.startsWith(`${dataset}-${method}-`)),
+  );
   return [
     { name: 'start', place: 'start' },
     { name: 'datasets', place: 'datasets' },
@@ -183,7 +183,27 @@ function shotsOf({ runs, run, sweep }: Newest): Shot[] {
           .waitFor();
       },
     },
-    ...['serve', 'connect', 'decide', 'tradeoff'].map((view) => ({ name: `edge-${view}`, place: `edge?view=${view}` })),
+    ...['serve', 'connect', 'decide'].map((view) => ({ name: `edge-${view}`, place: `edge?view=${view}` })),
+    {
+      name: 'edge-tradeoff',
+      place: 'edge?view=tradeoff',
+      prepare: async (page) => {
+        const chart = page.locator('main canvas');
+        if (await chart.isVisible()) return;
+        for (const [field, value] of Object.entries({
+          'Sums up to blocks': '3, 5',
+          Epochs: '8',
+          'Training images': '200',
+        }))
+          await page.getByRole('textbox', { name: field }).fill(value);
+        await page.getByRole('checkbox', { name: /With all taps/ }).uncheck();
+        await page.getByRole('button', { name: 'Measure' }).click();
+        // There while it is measured: the chart is whole when it is over.
+        await page.getByRole('button', { name: 'Stop' }).waitFor();
+        await page.getByRole('button', { name: 'Stop' }).waitFor({ state: 'detached', timeout: 300_000 });
+        await chart.waitFor();
+      },
+    },
     { name: 'settings', place: 'settings' },
   ];
 }
