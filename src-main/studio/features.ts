@@ -4,6 +4,7 @@ import { Failure } from '../base/failure.ts';
 import { datasetSource } from '../data/dataset-store.ts';
 import { clearKeptFeatures, listKeptFeatures, type KeptFeatures } from '../features/kept-features.ts';
 import type { Workspace } from '../workspace/workspace.ts';
+import { usedFeatures } from './used-features.ts';
 
 /** The features that one backbone has of one dataset: of all its splits and limits, in all formats. */
 export interface CachedFeatures {
@@ -13,6 +14,8 @@ export interface CachedFeatures {
   source: string | null;
   backbone: string | null;
   bytes: number;
+  /** Of them, those that nothing refers to any more, see `usedFeatures`; 0 where that cannot be told. */
+  unusedBytes: number;
   /** Whether a running task needs some of them. */
   inUse: boolean;
   /** Names of the folders below `features`. */
@@ -33,12 +36,15 @@ export interface FeatureChoice {
   backbone?: string | undefined;
   /** Of folders, as listed. */
   keys?: readonly string[] | undefined;
+  /** Only what nothing refers to any more. */
+  unused?: boolean | undefined;
   all?: boolean | undefined;
 }
 
 /** Largest first. */
 export async function listFeatures(workspace: Workspace): Promise<{ features: CachedFeatures[]; bytes: number }> {
-  const features = grouped(await listKeptFeatures(workspace), await datasetsByFolder(workspace));
+  const used = await usedFeatures(workspace).catch(() => undefined);
+  const features = grouped(await listKeptFeatures(workspace), await datasetsByFolder(workspace), used);
   return { features, bytes: features.reduce((sum, { bytes }) => sum + bytes, 0) };
 }
 
@@ -48,17 +54,24 @@ export async function listFeatures(workspace: Workspace): Promise<{ features: Ca
  */
 export async function clearFeatures(
   workspace: Workspace,
-  { dataset, backbone, keys, all = false }: FeatureChoice,
+  { dataset, backbone, keys, unused = false, all = false }: FeatureChoice,
 ): Promise<ClearedFeatures> {
-  if (!all && dataset === undefined && backbone === undefined && keys === undefined)
-    throw new Failure('usage', 'Say which features to clear: --dataset NAME, --backbone NAME, both, or --all.');
+  if (!all && !unused && dataset === undefined && backbone === undefined && keys === undefined)
+    throw new Failure(
+      'usage',
+      'Say which features to clear: --dataset NAME, --backbone NAME, both, --unused, or --all.',
+    );
+  const used = unused ? await usedFeatures(workspace) : new Set<string>();
   const { features } = await listFeatures(workspace);
-  const chosen = features.filter(
-    (one) =>
-      (dataset === undefined || one.dataset === dataset) &&
-      (backbone === undefined || one.backbone === backbone) &&
-      (keys === undefined || one.keys.some((key) => keys.includes(key))),
-  );
+  const chosen = features
+    .map((one) => ({ ...one, keys: one.keys.filter((key) => !used.has(key)) }))
+    .filter(
+      (one) =>
+        one.keys.length > 0 &&
+        (dataset === undefined || one.dataset === dataset) &&
+        (backbone === undefined || one.backbone === backbone) &&
+        (keys === undefined || one.keys.some((key) => keys.includes(key))),
+    );
   const gone = new Set(
     await clearKeptFeatures(
       workspace,
@@ -88,15 +101,21 @@ async function datasetsByFolder(workspace: Workspace): Promise<(folder: string) 
   };
 }
 
-function grouped(kept: readonly KeptFeatures[], datasetOf: (folder: string) => string | null): CachedFeatures[] {
+function grouped(
+  kept: readonly KeptFeatures[],
+  datasetOf: (folder: string) => string | null,
+  used: ReadonlySet<string> | undefined,
+): CachedFeatures[] {
   const groups = new Map<string, CachedFeatures>();
   for (const { key, bytes, source, backbone, inUse } of kept) {
     const id = JSON.stringify([source, backbone]);
     const dataset = source === null ? null : datasetOf(source);
-    const group = groups.get(id) ?? { dataset, source, backbone, bytes: 0, inUse: false, keys: [] };
+    const group = groups.get(id) ?? { dataset, source, backbone, bytes: 0, unusedBytes: 0, inUse: false, keys: [] };
+    const isUnused = used !== undefined && !used.has(key);
     groups.set(id, {
       ...group,
       bytes: group.bytes + bytes,
+      unusedBytes: group.unusedBytes + (isUnused ? bytes : 0),
       inUse: group.inUse || inUse,
       keys: [...group.keys, key],
     });

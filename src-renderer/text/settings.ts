@@ -46,6 +46,8 @@ export const settings = {
   },
   cache: 'Feature cache',
   cacheLead: 'What backbones have extracted. Cleared features are extracted again when a run needs them.',
+  clearUnused: (size: string) => `Clear unused (${size})`,
+  unusedLead: 'Of lists as they were before an edit, or of what was removed: nothing needs them any more.',
   cacheEmpty: 'Nothing is kept.',
   cacheAll: (size: string) => `${size} in all`,
   images: 'Dataset',

@@ -3,6 +3,7 @@ import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { whileInUse } from '../../src-main/features/folders-in-use.ts';
+import { editDataset } from '../../src-main/studio/datasets/dataset-edits.ts';
 import { clearFeatures, listFeatures } from '../../src-main/studio/features.ts';
 import { Workspace } from '../../src-main/workspace/workspace.ts';
 import { runCli } from './cli/run-cli.ts';
@@ -18,6 +19,19 @@ beforeAll(async () => {
 afterAll(() => stage.clear());
 
 const cli = (...args: string[]) => runCli(['features', ...args, '--workspace', workspace.root]);
+
+it('of the list that an edit has changed is unused, and cleared by itself', async () => {
+  const before = (await listFeatures(workspace)).features[0]!;
+  expect(before.unusedBytes).toBe(0);
+  await editDataset(workspace, 'hearts', { kind: 'exclude', images: [0] });
+  const { unusedBytes } = (await listFeatures(workspace)).features[0]!;
+  expect(unusedBytes).toBeGreaterThan(0);
+  const freed = await cli('clear', '--unused', '--json');
+  expect(freed.json).toMatchObject({ bytes: unusedBytes, cleared: [{ dataset: 'hearts' }], inUse: [] });
+  // The run of before the edit still has val and test, which are what they were.
+  const after = (await listFeatures(workspace)).features[0]!;
+  expect([after.unusedBytes, after.keys.length]).toEqual([0, before.keys.length - 1]);
+});
 
 it('is listed, spared where it is used, and cleared', async () => {
   const { features, bytes } = await listFeatures(workspace);

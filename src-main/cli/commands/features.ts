@@ -6,6 +6,7 @@ import type { Session } from '../session.ts';
 interface ClearFlags {
   dataset?: string;
   backbone?: string;
+  unused?: boolean;
   all?: boolean;
 }
 
@@ -31,6 +32,7 @@ export function addFeatureCommands(program: Command, session: Session): void {
     .description('delete features; what a running task needs is left, the rest is extracted again when it is needed')
     .option('--dataset <name>', 'those of one dataset')
     .option('--backbone <name>', 'those of one backbone')
+    .option('--unused', 'only what no dataset as it is now, no sweep and no run needs any more')
     .option('--all', 'all of them')
     .action(async (flags: ClearFlags) => {
       const { clearFeatures } = await import('../../studio/features.ts');
@@ -43,11 +45,12 @@ export function addFeatureCommands(program: Command, session: Session): void {
 
 function overview(features: readonly CachedFeatures[]): string {
   return table(
-    ['DATASET', 'BACKBONE', 'SIZE>', 'IN USE'],
+    ['DATASET', 'BACKBONE', 'SIZE>', 'UNUSED>', 'IN USE'],
     features.map((one) => [
       one.dataset ?? `(${one.source ?? 'never finished'})`,
       one.backbone ?? '-',
       byteSize(one.bytes),
+      one.unusedBytes > 0 ? byteSize(one.unusedBytes) : '-',
       one.inUse ? 'yes' : '',
     ]),
   );

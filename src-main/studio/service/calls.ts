@@ -135,7 +135,7 @@ export const calls = {
   'logs.report': call(z.object({ paths: z.boolean() })).gives<BugReport>(),
   'features.list': call(nothing).gives<{ features: CachedFeatures[]; bytes: number }>(),
   'features.clear': call(
-    z.object({ all: z.boolean().optional(), keys: z.array(z.string()).optional() }),
+    z.object({ all: z.boolean().optional(), unused: z.boolean().optional(), keys: z.array(z.string()).optional() }),
   ).gives<ClearedFeatures>(),
   'folders.list': call(z.object({ path: z.string().optional() })).gives<FolderListing>(),
 
