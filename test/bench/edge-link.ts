@@ -1,12 +1,14 @@
 /**
- * Device and server in network namespaces of their own, a slow link between them (Linux, root, iproute2): what is
+ * Device and server in network namespaces of their own, a slow link between them (Linux, root, iproute2, Python): what is
  * transferred and how long that takes, and whether what is learnt is what is learnt on loopback.
  */
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { addBackbone } from '../../src-main/backbone/add-backbone.ts';
 import { writePlainVit } from '../../src-main/backbone/plain-vit.ts';
 import { Failure } from '../../src-main/base/failure.ts';
@@ -19,14 +21,16 @@ import type { Row } from './outcome.ts';
 import { columns } from './table.ts';
 
 export interface LinkFigures {
-  /** What the link does: its rate, and delay and loss where the kernel has netem. */
+  /** What the link does. */
   link: string;
   runs: { what: string; images: number; upBytes: number; downBytes: number; wireBytes: number; seconds: number }[];
   /** Whether the epochs of MIET on fp16 sums are those of the run on loopback. */
   same: boolean;
 }
 
-const RATE_MBIT = 2;
+/** Each way; beyond a queue of so long packets are lost as well, as they are on slow links. */
+const LINK = { mbit: 2, delayMs: 40, loss: 0.01, queueMs: 200 };
+const CARRIER = fileURLToPath(new URL('slow-link.py', import.meta.url));
 const IMAGES = { train: 32, val: 8, test: 8 };
 const METHODS: [what: string, args: string[]][] = [
   ['MIET: one sum, fp16', ['--method', 'miet', '--upto', '2', '--cache', 'fp16']],
@@ -37,7 +41,7 @@ const METHODS: [what: string, args: string[]][] = [
 
 /** @throws Failure `no-namespaces` */
 export async function measureEdgeLink(log: (line: string) => void): Promise<LinkFigures> {
-  const link = makeLink();
+  const link = await makeLink();
   const folder = await mkdtemp(join(tmpdir(), 'edge-link-'));
   try {
     const [dataset, vit, there] = [join(folder, 'hearts'), join(folder, 'vit.onnx'), join(folder, 'server')];
@@ -84,8 +88,8 @@ export async function measureEdgeLink(log: (line: string) => void): Promise<Link
 
 const inside = (namespace: string): string[] => ['ip', 'netns', 'exec', namespace];
 
-/** Two namespaces and a pair of interfaces between them, each of which sends at the rate. */
-function makeLink() {
+/** Two namespaces, and a program that carries packets between them as a slow link does. @throws Failure `no-namespaces` */
+async function makeLink() {
   const id = process.pid;
   const [server, device] = [
     { name: `sidetune-server-${id}`, interface: `st${id}s`, address: '10.213.7.1' },
@@ -95,7 +99,14 @@ function makeLink() {
     const [program, ...words] = command.split(' ');
     return execFileSync(program!, words, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
   };
+  const { mbit, delayMs, loss, queueMs } = LINK;
+  const how = ['--mbit', mbit, '--delay-ms', delayMs, '--loss', loss, '--queue-ms', queueMs].map(String);
+  const carrier = spawn('python3', [CARRIER, server.interface, device.interface, ...how], {
+    stdio: ['pipe', 'pipe', 'ignore'],
+  });
   const remove = () => {
+    // The interfaces go with it.
+    carrier.kill();
     for (const { name } of [server, device])
       try {
         run(`ip netns delete ${name}`);
@@ -103,28 +114,24 @@ function makeLink() {
         // It was never there.
       }
   };
-  let described = `${RATE_MBIT} Mbit/s, 40 ms each way, 1 % of packets lost`;
   try {
-    for (const { name } of [server, device]) run(`ip netns add ${name}`);
-    run(`ip link add ${server.interface} netns ${server.name} type veth peer ${device.interface} netns ${device.name}`);
-    for (const end of [server, device]) {
-      run(`ip -n ${end.name} address add ${end.address}/24 dev ${end.interface}`);
+    await Promise.race([once(carrier.stdout, 'data'), failing(carrier)]);
+    for (const [end, other] of [
+      [server, device],
+      [device, server],
+    ] as const) {
+      run(`ip netns add ${end.name}`);
+      run(`ip link set ${end.interface} netns ${end.name}`);
+      run(`ip -n ${end.name} address add ${end.address} peer ${other.address} dev ${end.interface}`);
       run(`ip -n ${end.name} link set ${end.interface} up`);
       run(`ip -n ${end.name} link set lo up`);
-      const discipline = `tc -n ${end.name} qdisc add dev ${end.interface} root`;
-      try {
-        run(`${discipline} netem delay 40ms loss 1% rate ${RATE_MBIT}mbit`);
-      } catch {
-        // A queue of a fifth of a second, beyond which packets are lost as they are on slow links.
-        run(`${discipline} tbf rate ${RATE_MBIT}mbit burst 16kb latency 200ms`);
-        described = `${RATE_MBIT} Mbit/s with a queue of 200 ms; this kernel has no netem for delay and loss`;
-      }
     }
+    carrier.stdin.write('\n');
   } catch (error) {
     remove();
     throw new Failure(
       'no-namespaces',
-      'Network namespaces cannot be made here: that takes Linux, root, and iproute2 with "ip" and "tc".',
+      'A slow link cannot be made here: that takes Linux, root, iproute2 with "ip", python3 and /dev/net/tun.',
       { cause: error },
     );
   }
@@ -135,7 +142,14 @@ function makeLink() {
     ];
     return found.stats64.rx.bytes + found.stats64.tx.bytes;
   };
+  const described = `${mbit} Mbit/s, ${delayMs} ms and ${100 * loss} % of packets lost each way`;
   return { server, device, described, bytes, remove };
+}
+
+/** Rejects when a program ends, or cannot be started. */
+async function failing(child: ChildProcess): Promise<never> {
+  await once(child, 'exit');
+  throw new Error('It ended.');
 }
 
 /** What the features of a workspace took by its own account: each list's says what all before it took, too. */
