@@ -1,6 +1,25 @@
+import path from 'node:path';
+import type { Plugin } from 'vite';
 import { defineConfig } from 'vitest/config';
 
 const globalSetup = ['test/build-once.ts'];
+
+/**
+ * Integration and e2e tests import what is built in place of the sources, as users run it: their processes and threads
+ * start without compiling them anew.
+ */
+const builtSources: Plugin = {
+  name: 'built-sources',
+  enforce: 'pre',
+  resolveId(source, importer) {
+    if (importer === undefined || !source.startsWith('.') || !source.endsWith('.ts')) return null;
+    const inside = path.relative('src-main', path.resolve(path.dirname(importer), source));
+    if (inside.startsWith('..')) return null;
+    return path.resolve('dist', inside.replace(/ts$/, 'js'));
+  },
+};
+/** Loaded by Node itself. */
+const server = { deps: { external: [/[\\/]dist[\\/]/] } };
 
 export default defineConfig({
   test: {
@@ -17,10 +36,12 @@ export default defineConfig({
         },
       },
       {
+        plugins: [builtSources],
         test: {
           name: 'integration',
           include: ['test/integration/**/*.test.ts'],
           globalSetup,
+          server,
           testTimeout: 300_000,
           hookTimeout: 300_000,
           pool: 'forks',
@@ -30,10 +51,12 @@ export default defineConfig({
         },
       },
       {
+        plugins: [builtSources],
         test: {
           name: 'e2e',
           include: ['test/e2e/**/*.test.ts'],
           globalSetup,
+          server,
           testTimeout: 120_000,
           hookTimeout: 120_000,
           pool: 'forks',

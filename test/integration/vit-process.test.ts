@@ -75,7 +75,7 @@ it('is where the environment says, else the settings, else where it is usual', a
   expect(sessionPlace()).toBe('process');
   await changePreferences(workspace, { vit: 'thread' });
   await changePreferences(workspace, { threads: 1 });
-  expect(await readPreferences(workspace)).toEqual({ threads: 1, vit: 'thread' });
+  expect(await readPreferences(workspace)).toMatchObject({ threads: 1, vit: 'thread' });
   await placeVit(workspace, 'process');
   expect(sessionPlace()).toBe('thread');
   vi.stubEnv('SIDETUNE_VIT', 'process');

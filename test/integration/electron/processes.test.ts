@@ -11,7 +11,6 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { writePlainVit } from '../../../src-main/backbone/plain-vit.ts';
-import { entryBeside } from '../../../src-main/base/fork-entry.ts';
 import { startProcess, startProcessesWith, type ProcessEnd } from '../../../src-main/base/own-process.ts';
 import { startDecoder } from '../../../src-main/data/decode/start-decoder.ts';
 import { runSessionsIn } from '../../../src-main/engine/session-place.ts';
@@ -19,7 +18,7 @@ import { SessionThread } from '../../../src-main/engine/session-thread.ts';
 import { asOwnProcess, type Utility } from '../../../src-main/electron/own-utility.ts';
 import { probe } from '../../../src-main/studio/probe.ts';
 
-const sources = new URL('../../../src-main/', import.meta.url).href;
+const built = new URL('../../../dist/', import.meta.url).href;
 let folder: string;
 
 /** What Electron puts into a utility process: no channel of Node's, but `process.parentPort`. */
@@ -39,7 +38,7 @@ beforeAll(async () => {
   await writeFile(join(folder, 'port.mjs'), PARENT_PORT);
   const port = pathToFileURL(join(folder, 'port.mjs')).href;
   startProcessesWith((program, { args = [], execArgv = [], env, stderr }) => {
-    const entry = fileURLToPath(new URL('electron/utility-entry.ts', sources));
+    const entry = fileURLToPath(new URL('electron/utility-entry.js', built));
     const child = fork(entry, [program, ...args], {
       serialization: 'advanced',
       execArgv: [...execArgv, '--import', port],
@@ -99,10 +98,10 @@ describe('a process as Electron starts it', () => {
     stderr: 'keep' | 'ignore' = 'keep',
   ): Promise<{ told: unknown[]; end: ProcessEnd }> {
     const file = join(folder, `program-${Math.random()}.mjs`);
-    const parent = JSON.stringify(entryBeside('./parent', `${sources}base/own-process.ts`).href);
+    const parent = JSON.stringify(`${built}base/parent.js`);
     await writeFile(file, `import { parent } from ${parent};\n${source}`);
     const told: unknown[] = [];
-    const program = startProcess(pathToFileURL(file), { stderr, execArgv: ['--import', import.meta.resolve('tsx')] });
+    const program = startProcess(pathToFileURL(file), { stderr });
     program.onMessage((message) => told.push(message));
     program.tell({ question: new Float32Array([1, 2]) });
     return { told, end: await new Promise((resolve) => program.onEnd(resolve)) };
@@ -110,7 +109,7 @@ describe('a process as Electron starts it', () => {
 
   it('starts no process itself, and decodes all the same', async () => {
     const { told } = await run(`
-      import { startDecoder } from ${JSON.stringify(`${sources}data/decode/start-decoder.ts`)};
+      import { startDecoder } from ${JSON.stringify(`${built}data/decode/start-decoder.js`)};
       const decoder = await startDecoder({ entry: new URL('file:///nowhere.mjs') });
       const failure = await decoder.check({ path: 'none.png' }).catch(({ code }) => code);
       parent.tell(failure);
