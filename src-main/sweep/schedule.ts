@@ -1,65 +1,13 @@
 import type { EpochMetrics } from '../training/run-folder.ts';
+import type { Controls } from './controls.ts';
 import { MemoryBudget, type Load } from './memory-budget.ts';
-import { byValue, type Observation } from './observation.ts';
+import { NextTrials, type Candidate } from './next-trials.ts';
+import { byValue } from './observation.ts';
 import type { Pruner } from './pruner.ts';
 import type { Sampler } from './sampler.ts';
-import type { Point } from './space.ts';
-import type { Extension, SweepEvent, TrialEnd, TrialResult } from './sweep-events.ts';
+import type { SweepEvent, TrialEnd, TrialResult } from './sweep-events.ts';
 import type { SweepState, Trial } from './sweep-state.ts';
-
-/** A trial to be run, and who looks on. */
-export interface TrialToRun {
-  trial: number;
-  point: Point;
-  /** Aborted when the trial is pruned or stopped, and when the sweep is. */
-  signal: AbortSignal;
-  onEpoch: (metrics: EpochMetrics, isLast: boolean) => void;
-  /** Resident bytes of the process that trains. */
-  onMemory: (bytes: number) => void;
-}
-
-/** What the folder of a trial says, whatever the log has lost. */
-export interface BegunTrial {
-  point: Point;
-  extension: Extension | undefined;
-  epochs: readonly EpochMetrics[];
-  end: TrialEnd | undefined;
-}
-
-/** What the scheduler knows nothing of: how a trial is trained, and where it is kept. */
-export interface TrialRunner {
-  begun(trial: number): Promise<BegunTrial | undefined>;
-  /** Makes a trial ready to go on with another, unless it is already. */
-  extend(trial: number, extension: Extension): Promise<void>;
-  /** Nobody will go on with a trial that has ended, or if so, from its beginning, to the same numbers. */
-  settle(trial: number): Promise<void>;
-  /** Equal for trials that take alike memory. */
-  shapeOf(point: Point): string;
-  /** Equal for trials that can be trained together, as lanes. */
-  laneOf(point: Point): string;
-  /**
-   * Trains trials together. Each ends by itself.
-   * @throws what a trial has failed with; whatever `endsSweep` when the sweep itself cannot go on
-   */
-  run(trials: readonly TrialToRun[]): Promise<TrialResult>[];
-  /** The result of a trial that was cut short, as far as it came. */
-  partial(trial: Readonly<Trial>): Promise<TrialResult | null>;
-  /** Keeps how a trial has ended beside the log. */
-  keepEnd(end: TrialEnd): Promise<void>;
-  endsSweep(error: unknown): boolean;
-}
-
-/** What may be changed while a sweep runs. */
-export interface Controls {
-  /** Without those that go on with others. */
-  trials: number;
-  /** Processes that train at a time. */
-  parallel: number;
-  /** Trials to end by hand. */
-  stopped: readonly number[];
-  /** Whole trials to go on with. */
-  extensions: readonly Extension[];
-}
+import type { TrialRunner, TrialToRun } from './trial-runner.ts';
 
 export interface Schedule {
   sampler: Sampler;
@@ -84,14 +32,6 @@ const BY_HAND = 'stopped by hand';
 /** Whole trials, the best, that are kept ready to be gone on with. */
 const READY = 10;
 
-/** A trial that may be opened. */
-interface Candidate {
-  number: number;
-  point: Point;
-  extension: Extension | undefined;
-  begun: BegunTrial | undefined;
-}
-
 /** A trial that is being trained. */
 interface Running {
   trial: Trial;
@@ -99,11 +39,8 @@ interface Running {
 }
 
 /**
- * Runs trials until as many as were asked for have ended: those that were begun go on first, then those that go on with
- * others, then what the sampler proposes, in as many processes at a time as are wanted and memory has room for. A process
- * trains trials of a kind together: some are opened before it is their turn. What a trial sees of others is what has ended by
- * then; with a lag, it is all up to a fixed number before its own, whatever runs beside it. Of trials that go on with others it sees nothing:
- * they are asked for at any time, and change nothing for the rest.
+ * Runs trials until as many as were asked for have ended, in as many processes at a time as are wanted and memory has room
+ * for. A process trains trials of a kind together: some are opened before it is their turn.
  */
 export class Scheduler {
   private readonly running = new Map<number, Running>();
@@ -111,22 +48,17 @@ export class Scheduler {
   /** Trials that were opened to look for such as can be trained together, and could not. */
   private readonly waiting: Trial[] = [];
   private readonly budget: MemoryBudget;
-  private readonly interrupted: Trial[];
+  private readonly next: NextTrials;
   /** The best first. */
   private readonly ready: Trial[] = [];
   private controls: Controls;
-  /** The number of the next new trial. */
-  private next = 0;
-  /** Trials below this number have ended. */
-  private settled = 0;
-  private exhausted = false;
   private ending: { error: unknown } | undefined;
   private wake: () => void = () => undefined;
 
   constructor(private readonly plan: Schedule) {
     this.controls = plan.controls;
     this.budget = new MemoryBudget(plan.memory);
-    this.interrupted = plan.state.known().filter(({ state }) => state === 'running');
+    this.next = new NextTrials(plan);
     for (const trial of plan.state.known()) {
       const { result, point, state } = trial;
       const shape = plan.runner.shapeOf(point);
@@ -179,7 +111,7 @@ export class Scheduler {
       return true;
     }
     if (this.workers.size >= this.controls.parallel) return false;
-    const candidate = this.waiting.length === 0 ? await this.candidate() : undefined;
+    const candidate = this.waiting.length === 0 ? await this.next.candidate(this.controls) : undefined;
     const first = this.waiting[0] ?? candidate;
     if (!first) return false;
     const shape = runner.shapeOf(first.point);
@@ -194,7 +126,7 @@ export class Scheduler {
     const alike = () => this.waiting.filter(({ point }) => runner.laneOf(point) === lane);
     // What is opened on the way and is of another kind waits for the next process, up to what all of them can take.
     while (alike().length < room && this.waiting.length < lanes * this.controls.parallel) {
-      const next = await this.candidate();
+      const next = await this.next.candidate(this.controls);
       if (!next) break;
       const trial = await this.open(next);
       if (trial) this.waiting.push(trial);
@@ -207,36 +139,20 @@ export class Scheduler {
 
   /** How many trials of a shape a process may train: an even share of what is left, as far as memory goes; 0 for none. */
   private roomFor(shape: string): number {
-    const { lanes, state } = this.plan;
-    const { trials, extensions, parallel } = this.controls;
-    while (state.trials[this.next]) this.next++;
-    const toOpen =
-      this.interrupted.length +
-      Math.max(0, trials - state.placeOf(this.next)) +
-      extensions.filter((each) => !state.hasExtension(each)).length;
-    const share = Math.ceil((this.running.size + this.waiting.length + toOpen) / parallel);
-    let room = Math.max(1, Math.min(lanes, share));
+    const left = this.running.size + this.waiting.length + this.next.left(this.controls);
+    const share = Math.ceil(left / this.controls.parallel);
+    let room = Math.max(1, Math.min(this.plan.lanes, share));
     while (room > 0 && !this.budget.fits({ shape, lanes: room }, [...this.workers])) room--;
     return room;
   }
 
-  /** The next trial that may be opened, interrupted ones first. */
-  private async candidate(): Promise<Candidate | undefined> {
-    const { state, runner } = this.plan;
-    const number = this.interrupted[0]?.number ?? this.nextNew();
-    if (number === undefined) return undefined;
-    const begun = await runner.begun(number);
-    const made = state.trials[number] ?? begun ?? this.asked() ?? this.proposed(number);
-    if (!made) this.exhausted = true;
-    return made && { number, point: made.point, extension: made.extension ?? undefined, begun };
-  }
-
   /** @returns the trial, unless it is found to be over */
-  private async open({ number, point, extension, begun }: Candidate): Promise<Trial | undefined> {
+  private async open(candidate: Candidate): Promise<Trial | undefined> {
     const { state, runner } = this.plan;
+    const { number, point, extension, begun } = candidate;
     if (extension) await runner.extend(number, extension);
-    if (this.interrupted[0]?.number === number) this.interrupted.shift();
-    else this.keep({ event: 'trial', trial: number, point, ...(extension ? { extension } : {}) });
+    if (this.next.take(candidate))
+      this.keep({ event: 'trial', trial: number, point, ...(extension ? { extension } : {}) });
     const trial = state.trials[number]!;
     if (begun?.end) this.adopt(trial, begun.epochs, begun.end);
     else if (this.controls.stopped.includes(number)) await this.endShort(trial, BY_HAND);
@@ -248,44 +164,6 @@ export class Scheduler {
   private adopt(trial: Trial, epochs: readonly EpochMetrics[], end: TrialEnd): void {
     for (const metrics of epochs.slice(trial.epochs, end.result?.epochs ?? 0)) this.keepEpoch(trial, metrics);
     this.keep(end);
-  }
-
-  /** Undefined where none is wanted, or it may not be proposed yet: with a lag, all that it may know of has to be over. */
-  private nextNew(): number | undefined {
-    const { state, lag } = this.plan;
-    while (state.trials[this.next]) this.next++;
-    if (this.asked()) return this.next;
-    const place = state.placeOf(this.next);
-    if (this.exhausted || place >= this.controls.trials) return undefined;
-    if (lag === null) return this.next;
-    for (
-      let trial = state.trials[this.settled];
-      trial && (trial.extension || trial.state !== 'running');
-      trial = state.trials[this.settled]
-    )
-      this.settled++;
-    return place - lag < state.placeOf(this.settled) ? this.next : undefined;
-  }
-
-  /** The first trial that is to go on with another and has not begun. */
-  private asked(): { point: Point; extension: Extension } | undefined {
-    const { state } = this.plan;
-    for (const extension of this.controls.extensions) {
-      const before = state.trials[extension.of];
-      if (before?.state === 'done' && !state.hasExtension(extension)) return { point: before.point, extension };
-    }
-    return undefined;
-  }
-
-  private proposed(number: number): { point: Point; extension: undefined } | undefined {
-    const { sampler, state, lag } = this.plan;
-    const place = state.placeOf(number);
-    const before = state.trials.slice(0, number);
-    const history = place === number ? before : before.filter(({ extension }) => !extension);
-    const seen =
-      lag === null ? history : history.map((trial, index) => (index <= place - lag ? trial : withoutOutcome(trial)));
-    const point = sampler.propose(place, seen, (each) => state.taken.has(each));
-    return point && { point, extension: undefined };
   }
 
   private start(trials: readonly Trial[], load: Load): void {
@@ -391,9 +269,4 @@ export class Scheduler {
       this.stopAll(error);
     }
   }
-}
-
-/** A trial as it looks to one that may not know of it yet. */
-function withoutOutcome({ number, point }: Trial): Observation {
-  return { number, point, state: 'running', value: null, loss: null, epochs: 0 };
 }

@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
-import type { Controls } from '../../sweep/schedule.ts';
+import type { Controls } from '../../sweep/controls.ts';
 import type { SweepConfig } from '../../sweep/sweep-config.ts';
 import { readControls, type AskedControls } from '../../sweep/sweep-folder.ts';
 import type { Workspace } from '../../workspace/workspace.ts';

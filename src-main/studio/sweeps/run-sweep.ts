@@ -6,11 +6,12 @@ import type { TaskOptions } from '../../base/progress.ts';
 import type { DatasetImage } from '../../data/dataset.ts';
 import { viewsOf } from '../../data/views.ts';
 import { withFeatures } from '../../features/with-features.ts';
+import type { Controls } from '../../sweep/controls.ts';
 import { Journal } from '../../sweep/journal.ts';
 import { prunerOf } from '../../sweep/pruner.ts';
 import { choiceOf, type SweepSpace } from '../../sweep/read-space.ts';
 import { samplerOf } from '../../sweep/sampler.ts';
-import { Scheduler, type Controls } from '../../sweep/schedule.ts';
+import { Scheduler } from '../../sweep/schedule.ts';
 import type { SweepConfig } from '../../sweep/sweep-config.ts';
 import type { SweepEvent } from '../../sweep/sweep-events.ts';
 import {

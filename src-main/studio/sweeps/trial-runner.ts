@@ -9,7 +9,7 @@ import { viewsOf } from '../../data/views.ts';
 import { featureBytesPerImage, type FeatureSet } from '../../features/feature-set.ts';
 import type { Network } from '../../methods/network.ts';
 import { choiceOf, type SweepSpace } from '../../sweep/read-space.ts';
-import type { BegunTrial, TrialRunner, TrialToRun } from '../../sweep/schedule.ts';
+import type { BegunTrial, TrialRunner, TrialToRun } from '../../sweep/trial-runner.ts';
 import { applies, type Point, type Value } from '../../sweep/space.ts';
 import type { SweepConfig } from '../../sweep/sweep-config.ts';
 import type { Extension, TrialEnd, TrialResult } from '../../sweep/sweep-events.ts';
