@@ -73,6 +73,10 @@ describe('says in one sentence', () => {
       code: 'usage',
       message: /is not the address/,
     });
+    await expect(exported('http://me:word@127.0.0.1:5000')).rejects.toMatchObject({
+      code: 'usage',
+      message: /^Leave user and password out/,
+    });
     const [server, uri] = await answering(200, 'text/html', '');
     server.close();
     await once(server, 'close');

@@ -176,7 +176,14 @@ export class MlflowClient {
 /** The address of a server, without a slash at its end. @throws Failure `usage` where it is none */
 export function mlflowAddress(typed: string): string {
   const uri = typed.trim();
-  if (URL.canParse(uri) && /^https?:$/.test(new URL(uri).protocol)) return uri.replace(/\/+$/, '');
+  const url = URL.canParse(uri) ? new URL(uri) : undefined;
+  // It is shown, and remembered.
+  if (url?.username || url?.password)
+    throw new Failure(
+      'usage',
+      'Leave user and password out of the address of the MLflow server: MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD in the environment say them.',
+    );
+  if (url && /^https?:$/.test(url.protocol)) return uri.replace(/\/+$/, '');
   throw new Failure(
     'usage',
     `"${uri}" is not the address of an MLflow server, such as http://127.0.0.1:5000: start one over your store with "mlflow server".`,
