@@ -199,8 +199,11 @@ function shotsOf({ runs, run, sweep }: Newest): Shot[] {
         await page.getByRole('checkbox', { name: /With all taps/ }).uncheck();
         await page.getByRole('button', { name: 'Measure' }).click();
         // There while it is measured: the chart is whole when it is over.
-        await page.getByRole('button', { name: 'Stop' }).waitFor();
-        await page.getByRole('button', { name: 'Stop' }).waitFor({ state: 'detached', timeout: 300_000 });
+        await page.locator('main').getByRole('button', { name: 'Stop' }).waitFor();
+        await page
+          .locator('main')
+          .getByRole('button', { name: 'Stop' })
+          .waitFor({ state: 'detached', timeout: 300_000 });
         await chart.waitFor();
       },
     },
