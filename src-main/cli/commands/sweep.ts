@@ -61,7 +61,7 @@ export function addSweepCommand(program: Command, session: Session): void {
     .description('go on with a sweep; more trials may be asked for, of a finished one too')
     .argument('[sweep]', `${SWEEP}; the newest unfinished one when left out`)
     .option('--trials <n>', 'trials in all')
-    .option('--parallel <n>', 'trials at a time')
+    .option('--parallel <n>', 'processes that train at a time')
     // Those of the same name that were written before the sub-command count as well.
     .action(async (named: string | undefined, options: object) =>
       goOn(session, named, checkFlags(moreFlags, { ...sweep.opts(), ...options })),
@@ -107,7 +107,7 @@ export function addSweepCommand(program: Command, session: Session): void {
     .description('change a sweep while it runs, in whichever process, or for when it goes on')
     .argument('<sweep>', SWEEP)
     .option('--trials <n>', 'trials in all')
-    .option('--parallel <n>', 'trials at a time: more begin at once, fewer as trials end')
+    .option('--parallel <n>', 'processes that train at a time: more begin at once, fewer as trials end')
     // Those of the same name that were written before the sub-command count as well.
     .action(async (named: string, options: object) => {
       const more = checkFlags(moreFlags, { ...sweep.opts(), ...options });

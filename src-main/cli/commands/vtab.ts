@@ -36,8 +36,8 @@ export function addVtabCommand(program: Command, session: Session): void {
     .option('--methods <methods>', 'what to train', METHODS.join(','))
     .option('--space <file>', 'a JSON file with a grid for each method, in place of the eight settings of each')
     .option('--seed <n>', 'default: 1')
-    .option('--parallel <n>', 'trials at a time (default: as many as there are cores for)')
-    .option('--threads <n>', 'of each trial (default: 1)')
+    .option('--parallel <n>', 'processes that train at a time (default: as many as there are cores for)')
+    .option('--threads <n>', 'of each trial (default: 1, so that the table is the same on all machines)')
     .option('--memory <bytes>', 'what trials that run together may take, such as 4GB')
     .option('--out <file>', 'a .csv or .json file with a line for each task and method')
     .action(async (folder: string, options: unknown) => {
