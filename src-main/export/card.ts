@@ -63,12 +63,17 @@ function summary(card: Card): string {
     epochsDone < settings.epochs
       ? `\nTraining stopped early, after epoch ${epochsDone} of the ${settings.epochs} asked for: more epochs may serve better.\n`
       : '';
+  const vit = `a frozen Vision Transformer, ${inline(backbone.name)}`;
+  const [beside, head] = [parameters, headParameters].map((count) => count.toLocaleString('en-US'));
+  const made =
+    settings.method === 'linear'
+      ? `on the last features of ${vit}: nothing was trained but the\n${head} parameters of the head`
+      : `on the intermediate features of ${vit}, with ${beside} trained parameters beside it and\n${head} in the head`;
   const given = Object.entries(settings).filter(([name, value]) => value !== null && name !== 'method');
   return `# ${inline(dataset)}: image classifier, ${settings.method}
 
 Classifies one image into one of ${classes.length} classes (labels.txt, in the order of the logits). It was made by ${METHOD_NAMES[settings.method]}
-on the intermediate features of a frozen Vision Transformer, ${inline(backbone.name)}, with ${parameters.toLocaleString('en-US')} trained parameters beside it and
-${headParameters.toLocaleString('en-US')} in the head.
+${made}.
 
 | split | top-1 | mean per-class recall |
 |---|---|---|
@@ -111,7 +116,7 @@ scale (${scales.join(', ')}) and rounded to half precision${roundingOf(settings.
         ? '`base` is the CLS row of the last block, before the final LayerNorm.'
         : `\`base\` is the mean of the patch tokens ${prefix > 0 ? `(all but the first ${prefix}) ` : ''}of the last block, before the final LayerNorm.`,
     );
-  return `## adaptor.onnx: the side network alone
+  return `## adaptor.onnx: ${settings.method === 'linear' ? 'the head' : 'the side network'} alone
 
 | | name | type | shape |
 |---|---|---|---|

@@ -120,10 +120,13 @@ describe('the card', () => {
   it('speaks of the models that are there, and of the inputs that they have', () => {
     expect(cardText(someCard(), ['adaptor'], {})).not.toMatch(/merged\.onnx|vit\.onnx/);
     expect(cardText(someCard(), ['merged'], {})).not.toContain('`features`');
-    const linear = cardText(someCard({ maps: [], scales: [] }), ['adaptor'], {});
-    expect(linear).not.toContain('features`');
-    expect(linear).toContain('{"base": base}');
     const { settings } = someCard();
+    const probe = someCard({ maps: [], scales: [], parameters: 0, settings: { ...settings, method: 'linear' } });
+    const linear = cardText(probe, ['adaptor'], {});
+    expect(linear).not.toContain('features`');
+    expect(linear).toContain('nothing was trained but the\n85 parameters of the head.');
+    expect(linear).toContain('## adaptor.onnx: the head alone');
+    expect(linear).toContain('{"base": base}');
     const int8 = cardText(someCard({ settings: { ...settings, cache: 'int8' } }), ['adaptor'], {});
     expect(int8).toContain('half precision, each row to 255 multiples of a step before;');
     const miet = cardText(someCard({ maps: [{ kind: 'S', index: 3 }], scales: [1], usesBase: false }), ['adaptor'], {});
