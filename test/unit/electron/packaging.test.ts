@@ -94,8 +94,11 @@ function closureOf(file: string, seen = new Set<string>()): Set<string> {
   if (seen.has(file)) return seen;
   seen.add(file);
   const text = readFileSync(path.join(root, 'src-main', file), 'utf8');
-  for (const [, specifier] of text.matchAll(/^(?:import|export)\s[^;]*?from\s+'(\.[^']+)'|^import\s+'(\.[^']+)'/gms))
-    if (specifier) closureOf(path.join(path.dirname(file), specifier), seen);
+  const specifiers = [
+    ...text.matchAll(/^(?:import|export)\s[^;]*?from\s+'(\.[^']+)'|^import\s+'(\.[^']+)'/gms),
+    ...text.matchAll(/\bimport\('(\.[^']+)'\)/g),
+  ].flatMap(([, from, alone]) => from ?? alone ?? []);
+  for (const specifier of specifiers) closureOf(path.join(path.dirname(file), specifier), seen);
   return seen;
 }
 
