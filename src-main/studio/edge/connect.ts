@@ -48,6 +48,8 @@ export interface ServerRequest {
 
 /** A person waits for the answer. */
 const RETRY: RetryOptions = { tryFor: 0 };
+/** Seconds to go on trying a server that has just been looked at. */
+const TRY_FOR = 3;
 
 /**
  * The backbones that a server offers.
@@ -90,7 +92,7 @@ export async function connectBackbone(
 ): Promise<string> {
   const { server } = modelAddress(url);
   return withToken(workspace, server, word, async (access) => {
-    const { name } = await resolveServed(workspace, url, { ...access, caFile, cardFile });
+    const { name } = await resolveServed(workspace, url, { ...access, caFile, cardFile }, TRY_FOR);
     return name;
   });
 }

@@ -22,9 +22,15 @@ export interface ServedAccess extends ServerAccess {
 /**
  * The backbone that is served at an address, with what the server offers now. Once it has been taken in, a server that
  * is not there is none the less: features that have been fetched are enough to train on.
+ * @param tryFor seconds to go on trying a server that is new: it may just be starting
  * @throws Failure `usage`, `no-card`, `backbone-changed`, and those of `OipClient`
  */
-export async function resolveServed(workspace: Workspace, url: string, access: ServedAccess = {}): Promise<Backbone> {
+export async function resolveServed(
+  workspace: Workspace,
+  url: string,
+  access: ServedAccess = {},
+  tryFor = 10,
+): Promise<Backbone> {
   const { server, model } = modelAddress(url);
   const source = `${server}/v2/models/${model}`;
   const all = await listBackbones(workspace);
@@ -36,7 +42,7 @@ export async function resolveServed(workspace: Workspace, url: string, access: S
   };
   const client = await OipClient.open(server, files);
   try {
-    const retry: RetryOptions = { tryFor: known ? 0 : 10 };
+    const retry: RetryOptions = { tryFor: known ? 0 : tryFor };
     const { card, served } = await offered(client, model, cardFile, retry);
     if (known && known.sha256 !== card.sha256) throw changed(known);
     const { sha256, preprocessing } = card;

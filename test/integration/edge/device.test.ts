@@ -82,7 +82,7 @@ async function fetchInto(
   port: number,
   more: { storage?: MapStorage; signal?: AbortSignal; onProgress?: (done: number) => void; base?: boolean } = {},
 ): Promise<CachedSet> {
-  const backbone = await resolveServed(workspace, `http://127.0.0.1:${port}/v2/models/small`);
+  const backbone = await resolveServed(workspace, `http://127.0.0.1:${port}/v2/models/small`, {}, 1);
   const { storage, signal, onProgress, base } = more;
   const request = { backbone, source: folder, lists: [images], maps: [map], storage, base };
   const { sets } = await extractFeatures(workspace, request, { signal, onProgress: ({ done }) => onProgress?.(done) });
