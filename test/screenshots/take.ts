@@ -1,8 +1,8 @@
 /// <reference lib="dom" />
 /**
- * `npm run screenshots [-- --workspace DIR --out DIR --width W --height H --only PAGE,PAGE]`: every page in both themes, from real runs,
- * in docs/screenshots, of which the README shows a few. A workspace that is named needs what the demo makes; without
- * one it is made first, in one of its own.
+ * `npm run screenshots [-- --workspace DIR --out DIR --width W --height H --only PAGE,PAGE]`: every page in both themes,
+ * from real runs, in docs/screenshots, of which the README shows a few. A workspace that is named needs what the demo
+ * makes; without one it is made first, in one of its own.
  */
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
