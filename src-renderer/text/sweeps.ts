@@ -138,6 +138,8 @@ export const sweeps = {
     top1: 'Val top-1',
     bestEpoch: 'Best epoch',
     parameters: 'Parameters',
+    parametersWithHead: 'Parameters, with the head',
+    test: (score: string) => `test ${score}`,
     time: 'Time',
     memory: 'Memory',
     state: 'State',
