@@ -1,6 +1,7 @@
 /** What becomes of a sweep's winner: an ordinary run, read on test once, and perhaps trained again on more. */
 import { copyFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import { Failure } from '../../base/failure.ts';
 import { exists } from '../../base/exists.ts';
 import type { TaskOptions } from '../../base/progress.ts';
@@ -133,8 +134,8 @@ export async function promoteTrial(workspace: Workspace, sweep: string, trial: n
   const folder = trialFolder(workspace, sweep, trial);
   const before = await readPromotion(folder);
   const kept = before === undefined ? null : await readResult(workspace, before).catch(() => null);
-  if (kept) return kept;
   const result = wholeResult(await readTrialEnd(folder));
+  if (kept && (!result || isSame(kept, result))) return kept;
   const config = await readConfigIn(folder).catch(() => undefined);
   if (!result || !config)
     throw new Failure(
@@ -157,6 +158,11 @@ export async function promoteTrial(workspace: Workspace, sweep: string, trial: n
   await writeResult(workspace, promoted);
   await writePromotion(folder, run);
   return promoted;
+}
+
+/** Whether a run is of this trial: another may have its id, once it was removed within the second of its beginning. */
+function isSame(run: RunResult, trial: RunResult): boolean {
+  return isDeepStrictEqual({ ...run, run: trial.run, test: trial.test }, trial);
 }
 
 function wholeResult(end: TrialEnd | undefined): RunResult | undefined {
