@@ -1,5 +1,6 @@
 import './styles/tokens.css';
 import './styles/base.css';
+import './styles/field.css';
 import './styles/table.css';
 import './styles/words.css';
 import { mount } from 'svelte';
